@@ -1,0 +1,22 @@
+"""Configuration: monitoring.yaml and environment as one frozen Config, and where the project's files are."""
+
+from __future__ import annotations
+
+from .declaration import json_schema
+from .folders import find_config_file, find_storage_dir, project_root
+from .load import load_config
+from .model import Config, ContentConfig, JsonlConfig, OtlpConfig, PricingConfig, describe
+
+__all__ = [
+    "Config",
+    "ContentConfig",
+    "JsonlConfig",
+    "OtlpConfig",
+    "PricingConfig",
+    "describe",
+    "find_config_file",
+    "find_storage_dir",
+    "json_schema",
+    "load_config",
+    "project_root",
+]

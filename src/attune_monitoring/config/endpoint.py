@@ -1,0 +1,103 @@
+"""OTLP addresses: which protocol one means, what is wrong with one, and where each signal goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+__all__ = ["SIGNALS", "Protocol", "Signal", "faults", "final", "is_insecure", "protocol_of"]
+
+Protocol: TypeAlias = Literal["grpc", "http/protobuf"]
+Signal: TypeAlias = Literal["traces", "metrics"]
+
+SIGNALS: tuple[Signal, ...] = ("traces", "metrics")
+_GRPC_PORT = 4317
+
+
+def protocol_of(values: Mapping[str, Any]) -> Protocol:
+    """Return the protocol that is named; else gRPC for an address with gRPC's own port 4317, else HTTP."""
+    named: Protocol | None = values.get("protocol")
+    if named is not None:
+        return named
+    return "grpc" if _port(values.get("endpoint") or "") == _GRPC_PORT else "http/protobuf"
+
+
+def is_insecure(values: Mapping[str, Any]) -> bool:
+    """Return whether the connection is plaintext: as the scheme says, and without a scheme only where asked."""
+    scheme, separator, _ = (values.get("endpoint") or "http://localhost").partition("://")
+    return scheme.lower() == "http" if separator else bool(values.get("tls", {}).get("insecure"))
+
+
+def final(values: Mapping[str, Any], signal: Signal, *, exact: bool = False) -> str:
+    """Return the address to hand to an exporter.
+
+    As OpenTelemetry's OTLP exporter specification says: over HTTP `/v1/<signal>` is appended, except to an address
+    that was given for that signal alone (`exact`).
+
+    Args:
+        values: The checked keys of an otel backend.
+        signal: What is sent there.
+        exact: Whether the address is used as it stands.
+    """
+    grpc = protocol_of(values) == "grpc"
+    endpoint: str = values.get("endpoint") or f"http://localhost:{_GRPC_PORT if grpc else 4318}"
+    if "://" not in endpoint:
+        endpoint = f"{'http' if is_insecure(values) else 'https'}://{endpoint}"
+        if grpc and _port(endpoint) is None:
+            endpoint = f"{endpoint}:{_GRPC_PORT}"
+    elif grpc and endpoint.lower().startswith("http://") and _port(endpoint) is None:
+        # gRPC itself would take 443, where nobody listens in plaintext.
+        endpoint = f"{endpoint.rstrip('/')}:{_GRPC_PORT}"
+    return endpoint if grpc or exact else f"{endpoint.rstrip('/')}/v1/{signal}"
+
+
+def faults(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what contradicts itself in the keys of an otel backend: (key, message)."""
+    tls = values.get("tls", {})
+    if ("cert_file" in tls) != ("key_file" in tls):
+        yield ("tls",), "cert_file and key_file belong together; give both or none"
+    endpoint = values.get("endpoint")
+    if endpoint is None:
+        return
+    scheme, separator, _ = endpoint.partition("://")
+    try:
+        parts = urlsplit(endpoint if separator else f"//{endpoint}")
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or " " in endpoint:
+        yield ("endpoint",), "is not an address; write http://host:port or https://host:port"
+        return
+    if parts.username or parts.password:
+        yield ("endpoint",), "holds a user name or password; put credentials into headers"
+    if parts.query or parts.fragment:
+        yield ("endpoint",), "has a part after '?' or '#'; put keys into headers"
+    yield from _scheme_faults(values, scheme.lower() if separator else "")
+    path = parts.path.rstrip("/")
+    if path and protocol_of(values) == "grpc":
+        yield ("endpoint",), "has a path, which gRPC does not know; remove it or set protocol: http/protobuf"
+    elif path.endswith(("/v1/traces", "/v1/metrics")):
+        yield ("endpoint",), "ends with the path of one signal; leave it out, it is appended"
+
+
+def _scheme_faults(values: Mapping[str, Any], scheme: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    tls = values.get("tls", {})
+    if scheme not in ("", "http", "https"):
+        yield ("endpoint",), f"scheme '{scheme[:20]}' is not supported; write http:// or https://"
+    elif not scheme and protocol_of(values) == "http/protobuf":
+        yield ("endpoint",), "has no scheme; write http:// or https:// before it"
+    elif scheme == "https" and tls.get("insecure"):
+        yield ("tls", "insecure"), "contradicts the endpoint, which says https; write http:// for plaintext"
+    elif scheme == "http" and tls.get("insecure") is False:
+        yield ("tls", "insecure"), "contradicts the endpoint, which says http; write https:// for TLS"
+    if is_insecure(values):
+        for key in tls.keys() & {"ca_file", "cert_file", "key_file"}:
+            yield ("tls", key), "has no effect on a plaintext connection; write https:// for TLS"
+
+
+def _port(endpoint: str) -> int | None:
+    try:
+        return urlsplit(endpoint if "://" in endpoint else f"//{endpoint}").port
+    except ValueError:
+        return None

@@ -1,0 +1,432 @@
+"""From ended spans to records: one line for each call, one for each run, and the metrics of both."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from opentelemetry import context as otel_context
+
+from attune_monitoring import semconv as sc
+from attune_monitoring.calls import LLMCall
+from attune_monitoring.mapping import (
+    Origin,
+    Pricer,
+    SpanData,
+    call_record,
+    cost_attributes,
+    dialect_of,
+    kind_of,
+    normalise,
+)
+from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
+from attune_monitoring.runs import RunInProgress
+from attune_monitoring.scope import HOOKS, NO_SCOPE, Scope, scope_of
+
+__all__ = ["RECORDED_KEY", "Recorder", "Sink", "this_process"]
+
+RECORDED_KEY = otel_context.create_key("attune-recorded")
+"""In a span's parent context: its record has been written already, so only metrics are due."""
+
+MAX_OPEN = 20_000
+"""Spans followed at a time; more than that never ended."""
+STRAGGLER_SECONDS = 60.0
+"""How long an ended run waits for calls that it began and that have not ended."""
+
+
+class Sink(Protocol):
+    """Takes records. None of the methods raises."""
+
+    def call(self, record: LLMCallRecord) -> None:
+        """Take a call."""
+
+    def run(self, record: WorkflowRunRecord) -> None:
+        """Take a run."""
+
+
+def this_process(service: str | None) -> Origin:
+    """Return where the records of this process come from."""
+    under_pytest = "pytest" in sys.modules or "PYTEST_CURRENT_TEST" in os.environ or "PYTEST_VERSION" in os.environ
+    return Origin(service=service, host=socket.gethostname(), pid=os.getpid(), under_pytest=under_pytest)
+
+
+class OpenSpan:
+    """A span that has begun, with what surrounded it."""
+
+    __slots__ = ("attributes", "covered", "is_root", "own", "parent", "recorded", "run", "scope", "span_id")
+
+    def __init__(
+        self,
+        span_id: str,
+        attributes: Mapping[str, Any],
+        scope: Scope,
+        parent: OpenSpan | None,
+        *,
+        own: bool,
+        is_root: bool,
+    ) -> None:
+        self.span_id = span_id
+        self.attributes = attributes
+        """Live while the span is open."""
+        self.scope = scope
+        self.parent = parent
+        self.own = own
+        self.is_root = is_root
+        self.covered = False
+        """An LLM span inside has recorded this one's call."""
+        self.recorded = False
+        self.run: RunInProgress | None = None
+
+
+class Recorder:
+    """Follows spans from start to end and hands records to its sinks; the caller guards it.
+
+    Args:
+        sinks: where records go, in this order.
+        pricing: prices the calls of other instrumentations.
+        origin: the process.
+        content: whether messages found on spans are kept in records.
+    """
+
+    def __init__(self, sinks: list[Sink], pricing: Pricer, origin: Origin, *, content: bool = False) -> None:
+        self.sinks = sinks
+        self._metric_sinks: list[Sink] = []
+        self._pricing = pricing
+        self._origin = origin
+        self._content = content
+        self._open: dict[str, OpenSpan] = {}
+        self._runs: dict[str, RunInProgress] = {}
+        self._timers: dict[str, threading.Timer] = {}
+        self._lock = threading.RLock()
+        _live.add(self)
+
+    def add_metrics(self, sink: Sink) -> None:
+        """Add a sink that takes records which are on disk already, too."""
+        self._metric_sinks = [*self._metric_sinks, sink]
+
+    # --- spans
+    def started(
+        self,
+        span_id: str,
+        parent_span_id: str | None,
+        attributes: Mapping[str, Any],
+        context: otel_context.Context | None,
+        *,
+        own: bool,
+    ) -> OpenSpan:
+        """A span has begun below `parent_span_id`; `attributes` must stay live until it ends."""
+        opened = self._opened(span_id, parent_span_id, attributes, scope_of(context), own=own)
+        if context is not None and RECORDED_KEY in context:
+            opened.recorded = True
+        run = opened.scope.run
+        if run is not None:
+            opened.run = self._enter_run(opened, run.run_id, run.workflow_name)
+        return opened
+
+    def _opened(
+        self, span_id: str, parent_span_id: str | None, attributes: Mapping[str, Any], scope: Scope, *, own: bool
+    ) -> OpenSpan:
+        parent = self._open.get(parent_span_id) if parent_span_id is not None else None
+        opened = OpenSpan(span_id, attributes, scope, parent, own=own, is_root=parent_span_id is None)
+        if len(self._open) >= MAX_OPEN:
+            self._open.pop(next(iter(self._open)), None)
+        self._open[span_id] = opened
+        return opened
+
+    def adopt(self, spans: list[SpanData]) -> None:
+        """Take spans that have ended without `started`: an exporter's batch, children before their parents."""
+        for span in spans:
+            if span.span_id is not None:
+                self._opened(
+                    span.span_id, None, span.attributes, NO_SCOPE, own=span.scope == sc.SCOPE
+                ).is_root = span.parent_span_id is None
+        for span in spans:
+            opened = self._open.get(span.span_id or "")
+            if opened is not None:
+                opened.parent = self._open.get(span.parent_span_id or "")
+                run_id = span.attributes.get(sc.RUN_ID)
+                if run_id is not None:
+                    name = span.attributes.get(sc.WORKFLOW_NAME) or "workflow"
+                    opened.run = self._enter_run(opened, run_id, name, follow=False)
+        for span in spans:
+            self.ended(span)
+
+    def ended(self, span: SpanData) -> None:
+        """A span has ended: write what it stands for."""
+        opened = self._open.pop(span.span_id or "", None)
+        if opened is None:
+            opened = OpenSpan(
+                span.span_id or "",
+                span.attributes,
+                NO_SCOPE,
+                None,
+                own=span.scope == sc.SCOPE,
+                is_root=span.parent_span_id is None,
+            )
+        kind = kind_of(span.attributes, is_root=opened.is_root)
+        try:
+            if kind == "call":
+                self._call_ended(span, opened)
+            elif kind == "stage":
+                self._stage_ended(span, opened)
+            elif kind == "workflow":
+                self._workflow_ended(span, opened)
+        finally:
+            self._leave_run(opened)
+
+    # --- calls
+    def _call_ended(self, span: SpanData, opened: OpenSpan) -> None:
+        attributes = span.attributes
+        outer = opened.scope.call
+        if opened.own:
+            span.dialect = "attune"
+        else:
+            span.dialect = dialect_of(attributes)
+            attributes = normalise(span, is_root=opened.is_root)
+        if attributes.get(sc.DELEGATED):
+            if isinstance(outer, LLMCall):
+                outer.delegate()
+            return
+        used = sc.INPUT_TOKENS in attributes or sc.OUTPUT_TOKENS in attributes
+        if opened.covered and not opened.own:
+            return
+        if isinstance(outer, LLMCall):
+            if not used:
+                return  # the call around it knows as much, and writes the record
+            attributes = {**outer.delegate(), **attributes}
+        elif not opened.own and not _cover(opened, used=used):
+            return
+        if not opened.own:
+            attributes = self._complete(span, opened, attributes)
+        span.attributes = attributes
+        record = call_record(span, self._origin, content=self._content)
+        if not opened.recorded:
+            for sink in self.sinks:
+                sink.call(record)
+        for sink in self._metric_sinks:
+            sink.call(record)
+        run = opened.run
+        if run is None and record.run_id is not None and opened.own:
+            run = self._runs.get(record.run_id)
+        if run is not None:
+            with self._lock:
+                run.add_call(record, span.end_ns, record.stage_id)
+
+    def _complete(self, span: SpanData, opened: OpenSpan, found: Mapping[str, Any]) -> dict[str, Any]:
+        """Add to a foreign call what surrounds it and what it cost."""
+        attributes = {**opened.scope.attributes, **found}
+        if opened.scope.run is None:
+            self._find_run(span, opened, attributes)
+        if self._content:
+            for key in (sc.SYSTEM_INSTRUCTIONS, sc.INPUT_MESSAGES, sc.OUTPUT_MESSAGES):
+                if key in span.attributes and HOOKS.content is not None:
+                    attributes[key] = HOOKS.content(str(span.attributes[key]))
+        if any(kind is not None and kind.endswith("CancelledError") for kind, _ in span.exceptions):
+            span.failed = False
+            attributes[sc.CANCELLED] = True
+        price = cost_attributes(attributes, self._pricing, failed=span.failed, at=span.end_ns / 1e9)
+        attributes.update(price)
+        if sc.TIER not in attributes:
+            model = attributes.get(sc.RESPONSE_MODEL) or attributes.get(sc.REQUEST_MODEL)
+            attributes[sc.TIER] = self._pricing.tier(attributes.get(sc.PROVIDER), model)
+        return attributes
+
+    def _find_run(self, span: SpanData, opened: OpenSpan, attributes: dict[str, Any]) -> None:
+        """Without a scope of ours the chain of spans tells the run and the stage."""
+        workflow: OpenSpan | None = None
+        stage: OpenSpan | None = None
+        for above in _ancestors(opened):
+            kind = kind_of(above.attributes, is_root=above.is_root)
+            if kind == "workflow":
+                workflow = above
+            elif kind == "stage" and stage is None and workflow is None:
+                stage = above
+        if workflow is None:
+            return
+        run_id = _foreign_run_id(span.trace_id, workflow.span_id)
+        name = _workflow_name(workflow.attributes) or attributes.get(sc.WORKFLOW_NAME) or "workflow"
+        attributes[sc.RUN_ID] = run_id
+        attributes[sc.WORKFLOW_NAME] = name
+        if stage is not None:
+            attributes[sc.STAGE_ID] = stage.span_id
+            attributes.setdefault(sc.STAGE_NAME, _stage_name(stage.attributes))
+        opened.run = self._enter_run(opened, run_id, name)
+
+    # --- runs
+    def _enter_run(self, opened: OpenSpan, run_id: str, name: str, *, follow: bool = True) -> RunInProgress:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                parent_id = opened.attributes.get(sc.PARENT_RUN_ID)
+                parent = self._runs.get(parent_id) if parent_id is not None else None
+                run = RunInProgress(run_id, name, parent, opened.attributes.get(sc.PARENT_STAGE_ID))
+                self._runs[run_id] = run
+                if parent is not None and follow:
+                    parent.open.add(opened.span_id)
+            if follow and (opened.own or _looks_genai(opened.attributes)):
+                run.open.add(opened.span_id)
+            return run
+
+    def _leave_run(self, opened: OpenSpan) -> None:
+        run = opened.run
+        if run is None:
+            return
+        with self._lock:
+            run.open.discard(opened.span_id)
+            if run.parent is not None:
+                run.parent.open.discard(opened.span_id)
+                self._maybe_write(run.parent)
+            self._maybe_write(run)
+
+    def _stage_ended(self, span: SpanData, opened: OpenSpan) -> None:
+        if not opened.own:
+            span.attributes = {**span.attributes, sc.STAGE_NAME: _stage_name(span.attributes) or span.name}
+            if opened.run is None:
+                workflow = None
+                for above in _ancestors(opened):
+                    if kind_of(above.attributes, is_root=above.is_root) == "workflow":
+                        workflow = above
+                if workflow is None:
+                    return
+                name = _workflow_name(workflow.attributes) or "workflow"
+                opened.run = self._enter_run(opened, _foreign_run_id(span.trace_id, workflow.span_id), name)
+        if opened.run is not None and span.span_id is not None:
+            with self._lock:
+                opened.run.stage_ended(span, span.span_id)
+
+    def _workflow_ended(self, span: SpanData, opened: OpenSpan) -> None:
+        given = span.attributes.get(sc.RECORD)
+        if given is not None:
+            self._run_handed_in(given, opened)
+            return
+        span.dialect = "attune" if opened.own else dialect_of(span.attributes)
+        if not opened.own:
+            if any(kind_of(above.attributes, is_root=above.is_root) == "workflow" for above in _ancestors(opened)):
+                return  # an inner workflow of a foreign dialect: its calls count in the outermost
+            if opened.run is None:
+                name = _workflow_name(span.attributes) or span.name
+                opened.run = self._enter_run(opened, _foreign_run_id(span.trace_id, span.span_id), name)
+                opened.run.workflow_name = name
+            if opened.scope.run is not None:
+                return
+        if opened.run is not None:
+            with self._lock:
+                opened.run.root = span
+                opened.run.open.discard(opened.span_id)
+
+    def _run_handed_in(self, text: str, opened: OpenSpan) -> None:
+        record = WorkflowRunRecord.from_dict(json.loads(text))
+        if not opened.recorded:
+            for sink in self.sinks:
+                sink.run(record)
+        for sink in self._metric_sinks:
+            sink.run(record)
+
+    def _maybe_write(self, run: RunInProgress) -> None:
+        if run.root is None or run.run_id not in self._runs:
+            return
+        if not run.open:
+            self._write_run(run, complete=True)
+        elif run.run_id not in self._timers:
+            timer = threading.Timer(STRAGGLER_SECONDS, self._expire, [run.run_id])
+            timer.daemon = True
+            self._timers[run.run_id] = timer
+            timer.start()
+
+    def _expire(self, run_id: str) -> None:
+        try:
+            with self._lock:
+                run = self._runs.get(run_id)
+                if run is not None:
+                    self._write_run(run, complete=False)
+        except Exception as error:
+            HOOKS.failed("writing a run", error)
+
+    def _write_run(self, run: RunInProgress, *, complete: bool) -> None:
+        self._runs.pop(run.run_id, None)
+        timer = self._timers.pop(run.run_id, None)
+        if timer is not None:
+            timer.cancel()
+        record = run.record(self._origin, complete=complete)
+        for sink in (*self.sinks, *self._metric_sinks):
+            sink.run(record)
+
+    def close(self) -> None:
+        """Write the runs that are still open, marked incomplete."""
+        with self._lock:
+            for run in list(self._runs.values()):
+                self._write_run(run, complete=False)
+            self._open.clear()
+
+    def _after_fork(self) -> None:
+        # The parent writes the parent's runs; the child's calls carry their id and the reader adds them.
+        self._lock = threading.RLock()
+        self._open.clear()
+        self._runs.clear()
+        self._timers.clear()
+        self._origin = Origin(self._origin.service, self._origin.host, os.getpid(), self._origin.under_pytest)
+
+
+_live: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for recorder in list(_live):
+        recorder._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _ancestors(opened: OpenSpan) -> list[OpenSpan]:
+    found: list[OpenSpan] = []
+    above = opened.parent
+    while above is not None and len(found) < 1000:
+        found.append(above)
+        above = above.parent
+    return found
+
+
+def _cover(opened: OpenSpan, *, used: bool) -> bool:
+    """Let only one of two nested LLM spans of the same call count; return whether it is this one."""
+    for above in _ancestors(opened):
+        kind = kind_of(above.attributes, is_root=above.is_root)
+        if kind == "call":
+            if not used:
+                return False  # the outer one may know more
+            above.covered = True
+        elif kind != "other":
+            break
+    return True
+
+
+def _looks_genai(attributes: Mapping[str, Any]) -> bool:
+    return any(str(key).startswith(sc.GENAI_PREFIXES) for key in attributes)
+
+
+def _foreign_run_id(trace_id: str | None, span_id: str | None) -> str:
+    return f"{trace_id}-{span_id}"
+
+
+def _workflow_name(attributes: Mapping[str, Any]) -> str | None:
+    for key in (sc.AGENT_NAME, sc.WORKFLOW_NAME, sc.TRACELOOP_WORKFLOW, "traceloop.entity.name"):
+        value = attributes.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def _stage_name(attributes: Mapping[str, Any]) -> str | None:
+    for key in sc.FIELD_KEYS["stage"]:
+        value = attributes.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return None
+

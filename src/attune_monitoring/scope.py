@@ -1,0 +1,131 @@
+"""What surrounds a call: the run, the stage and the annotations, carried in the OpenTelemetry context."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from attune_monitoring.mapping import Pricer
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+__all__ = ["HOOKS", "NOTHING_ENTERED", "NO_SCOPE", "Entered", "Hooks", "Run", "Scope", "scope_of", "with_scope"]
+
+_KEY = otel_context.create_key("attune-scope")
+_log = logging.getLogger("attune_monitoring")
+
+
+class Run:
+    """A workflow run that has begun in this process."""
+
+    __slots__ = ("parent", "run_id", "workflow_name")
+
+    def __init__(self, workflow_name: str, parent: Run | None, run_id: str | None = None) -> None:
+        self.run_id = run_id or str(uuid.uuid4())
+        self.workflow_name = workflow_name
+        self.parent = parent
+
+
+class Scope:
+    """What holds for all that runs inside: the attributes that calls inherit, the run, and the LLM call around it."""
+
+    __slots__ = ("attributes", "call", "run")
+
+    def __init__(self, attributes: Mapping[str, Any], run: Run | None, call: object | None) -> None:
+        self.attributes = attributes
+        self.run = run
+        self.call = call
+
+
+NO_SCOPE = Scope({}, None, None)
+
+
+def scope_of(context: Context | None = None) -> Scope:
+    """Return the scope that a context (the current one by default) lies in."""
+    found = (otel_context.get_current() if context is None else context).get(_KEY)
+    return found if isinstance(found, Scope) else NO_SCOPE
+
+
+def with_scope(context: Context, scope: Scope) -> Context:
+    """Return the context with `scope` in it."""
+    return otel_context.set_value(_KEY, scope, context)
+
+
+class Hooks:
+    """What providers.py fills in: instrumented code itself knows the OpenTelemetry API and nothing of the SDK."""
+
+    def __init__(self) -> None:
+        self.tracer: Callable[[], Tracer | None] = lambda: None
+        """Returns the tracer to use now, or None where telemetry is off; configures itself at the first call."""
+        self.wired = False
+        self.pricing: Pricer | None = None
+        self.content: Callable[[str], str] | None = None
+        """Caps and masks content; None where content must not be captured."""
+        self.error_messages = True
+        self.stream_proxy = True
+        self.failures: Counter[str] = Counter()
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """Count a failure of our own and log the first of its kind: it must never reach the user's program."""
+        kind = f"{where}: {type(error).__name__}"
+        self.failures[kind] += 1
+        if self.failures[kind] == 1:
+            _log.warning("Telemetry failed in %s (the program is not affected; logged once)", kind, exc_info=error)
+
+
+HOOKS = Hooks()
+
+
+class Entered:
+    """One entered `with` block or one call of a decorated function: a context that can be attached and detached.
+
+    Subclasses end their span in `finish`.
+    """
+
+    __slots__ = ("_token", "context")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._token: object | None = None
+
+    def attach(self) -> None:
+        """Make this scope the current one."""
+        self._token = otel_context.attach(self.context)
+
+    def detach(self) -> None:
+        """Make the scope current again that was so before `attach`.
+
+        A generator may be closed from another task or thread, whose context never had ours: nothing is to be undone
+        there, and OpenTelemetry's own `detach` would log an error.
+        """
+        token, self._token = self._token, None
+        if token is None:
+            return
+        reset = getattr(getattr(token, "var", None), "reset", None)
+        if reset is None:
+            otel_context.detach(token)  # type: ignore[arg-type]
+            return
+        with contextlib.suppress(ValueError):
+            reset(token)
+
+    def finish(self, error: BaseException | None) -> None:
+        """End what was begun; `error` is what left the block, if anything did."""
+
+    def returned(self, value: Any) -> Any:
+        """Look at what a decorated function returned, and give what its caller gets."""
+        return value
+
+    def yielded(self, value: Any) -> None:
+        """Look at what a decorated generator yielded."""
+
+
+NOTHING_ENTERED = Entered(Context())
+"""Stands in where telemetry is off or has failed."""

@@ -1,0 +1,77 @@
+"""How every span of ours ends: attributes at once, status, error type, and nothing that could reach the user."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.trace import Span, Status, StatusCode
+
+from attune_monitoring import semconv as sc
+from attune_monitoring.redaction import redact
+from attune_monitoring.scope import HOOKS
+
+__all__ = ["describe_error", "end_span", "is_cancellation"]
+
+_MAX_STACK = 16_000
+
+
+def is_cancellation(error: BaseException | None) -> bool:
+    """Whether a task was cancelled: that is no failure of the work."""
+    return isinstance(error, asyncio.CancelledError)
+
+
+def describe_error(error: BaseException) -> tuple[str, str]:
+    """Return error.type (the provider's code, or the exception's qualified name) and the redacted message."""
+    kind = getattr(error, "error_type", None)
+    if not isinstance(kind, str):
+        kind = type(error).__qualname__
+        module = type(error).__module__
+        if module and module != "builtins":
+            kind = f"{module}.{kind}"
+    try:
+        message = redact(str(error))
+    except Exception:  # a __str__ that raises
+        message = ""
+    return kind, message
+
+
+def end_span(
+    span: Span, attributes: Mapping[str, Any], error: BaseException | None, *, end_ns: int | None = None
+) -> None:
+    """End a span with these attributes; `error` is what left its block. Never raises.
+
+    A cancellation leaves the status unset and is marked; a generator closed early and `sys.exit(0)` are no errors.
+    """
+    try:
+        final = attributes
+        if error is not None and not isinstance(error, GeneratorExit):
+            if is_cancellation(error):
+                final = {**attributes, sc.CANCELLED: True}
+            elif not (isinstance(error, SystemExit) and error.code in (None, 0)):
+                final = _mark_failed(span, attributes, error)
+        if final:
+            span.set_attributes(final)
+    except Exception as failure:
+        HOOKS.failed("ending a span", failure)
+    try:
+        span.end(end_ns)
+    except Exception as failure:
+        HOOKS.failed("ending a span", failure)
+
+
+def _mark_failed(span: Span, attributes: Mapping[str, Any], error: BaseException) -> dict[str, Any]:
+    kind, message = describe_error(error)
+    event = {"exception.type": kind}
+    if HOOKS.error_messages:
+        span.set_status(Status(StatusCode.ERROR, message))
+        event["exception.message"] = message
+        if error.__traceback__ is not None:
+            stack = "".join(traceback.format_exception(error))
+            event["exception.stacktrace"] = redact(stack[-_MAX_STACK:])
+    else:
+        span.set_status(Status(StatusCode.ERROR))
+    span.add_event("exception", event)
+    return {**attributes, sc.ERROR_TYPE: kind}

@@ -1,0 +1,159 @@
+"""Loads VCR recordings (YAML): what was asked, and what came back, decoded.
+
+Next to `interactions` a file of ours has `expected`: for each interaction what must be read from it, written by hand;
+null when there is nothing to read.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["Interaction", "UnreadableBodyError", "load", "load_folder"]
+
+_LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines() would also split inside JSON strings
+_GZIP = b"\x1f\x8b"
+
+
+class UnreadableBodyError(Exception):
+    """A body in an encoding that needs a library beyond the standard one; the message says which."""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One request and its response; `body` is not compressed, the names of headers are in lower case."""
+
+    recording: str
+    position: int
+    method: str
+    uri: str
+    request: Any
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    expected: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """For example `anthropic.yaml#0`."""
+        return f"{self.recording}#{self.position}"
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body is a sequence of events rather than one JSON value."""
+        kind = self.headers.get("content-type", "")
+        return "event-stream" in kind or "ndjson" in kind or self.body.lstrip().startswith((b"data:", b"event:", b":"))
+
+    def json(self) -> Any:
+        """The body of a response that is not a stream."""
+        return json.loads(self.body)
+
+    def events(self) -> list[Any]:
+        """The data of a stream's events, without the `[DONE]` that is not JSON."""
+        lines = _LINE_END.split(self.body.decode())
+        data = lines if "ndjson" in self.headers.get("content-type", "") else _sse_data(lines)
+        texts = [text for text in data if text.strip() and text != "[DONE]"]
+        events = [json.loads(text) for text in texts[:-1]]
+        try:
+            events += [json.loads(text) for text in texts[-1:]]
+        except ValueError:  # the stream was cut within its last event
+            pass
+        return events
+
+
+def load(path: Path) -> list[Interaction]:
+    """The interactions of one recording.
+
+    Raises:
+        UnreadableBodyError: a body is compressed with brotli or zstandard, or in AWS's binary event format.
+    """
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    interactions = document["interactions"]
+    expected = document.get("expected") or [None] * len(interactions)
+    if len(expected) != len(interactions):
+        raise ValueError(f"{path}: {len(interactions)} interactions, but `expected` has {len(expected)} entries")
+    return [
+        _interaction(path.name, position, interaction, expectation)
+        for position, (interaction, expectation) in enumerate(zip(interactions, expected, strict=True))
+    ]
+
+
+def load_folder(folder: Path) -> list[Interaction]:
+    """The interactions of all recordings in a folder and those below it, by name."""
+    return [interaction for path in sorted(folder.rglob("*.yaml")) for interaction in load(path)]
+
+
+def _interaction(recording: str, position: int, interaction: Any, expected: Any) -> Interaction:
+    request, response = interaction["request"], interaction["response"]
+    headers = {name.lower(): _one(value) for name, value in (response.get("headers") or {}).items()}
+    status = response.get("status") or {}
+    return Interaction(
+        recording=recording,
+        position=position,
+        method=request.get("method", "POST"),
+        uri=request.get("uri", ""),
+        request=_request(request),
+        status=int(status["code"] if "code" in status else response.get("status_code", 200)),
+        headers={name: value for name, value in headers.items() if name != "content-encoding"},
+        body=_body(f"{recording}#{position}", response, headers),
+        expected=expected,
+    )
+
+
+def _one(value: Any) -> str:
+    return str(value[0] if isinstance(value, list) and value else value)
+
+
+def _request(request: Any) -> Any:
+    if "parsed_body" in request:
+        return request["parsed_body"]
+    body = request.get("body")
+    if isinstance(body, dict):
+        body = body.get("string")
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return body
+
+
+def _body(name: str, response: Any, headers: Mapping[str, str]) -> bytes:
+    if "parsed_body" in response:
+        return json.dumps(response["parsed_body"]).encode()
+    body = response.get("body", response.get("content", ""))
+    if isinstance(body, dict):
+        body = base64.b64decode(body["base64_string"]) if "base64_string" in body else body.get("string", "")
+    if isinstance(body, str):
+        return body.encode()
+    if body is None:
+        return b""
+    encoding = headers.get("content-encoding", "").lower()
+    if body.startswith(_GZIP):
+        return gzip.decompress(body)
+    if encoding == "deflate":
+        return zlib.decompress(body)
+    if encoding in ("br", "zstd"):
+        raise UnreadableBodyError(
+            f"{name}: the body is compressed with {encoding}, which the standard library cannot read"
+        )
+    if "amazon.eventstream" in headers.get("content-type", ""):
+        raise UnreadableBodyError(f"{name}: the body is in AWS's binary event format")
+    return bytes(body)
+
+
+def _sse_data(lines: Iterable[str]) -> Iterator[str]:
+    data: list[str] = []
+    for line in [*lines, ""]:
+        if line.startswith("data:"):
+            data.append(line[5:].removeprefix(" "))
+        elif not line.strip() and data:
+            yield "\n".join(data)
+            data = []
