@@ -18,8 +18,28 @@ from typing import Any
 
 import yaml
 
-__all__ = ["Interaction", "UnreadableBodyError", "load", "load_folder"]
+from attune_monitoring.responses import ResponseInfo, StreamReader
 
+__all__ = [
+    "RECORDINGS",
+    "Interaction",
+    "UnreadableBodyError",
+    "expectation",
+    "load",
+    "load_folder",
+    "read_stream",
+    "recorded",
+]
+
+RECORDINGS = Path(__file__).parent / "recordings"
+"""Our own recordings."""
+
+_SHORT = {
+    "cache_read": "cache_read_tokens",
+    "cache_write": "cache_write_tokens",
+    "cache_write_1h": "cache_write_1h_tokens",
+    "reasoning": "reasoning_tokens",
+}
 _LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines() would also split inside JSON strings
 _GZIP = b"\x1f\x8b"
 
@@ -90,6 +110,29 @@ def load(path: Path) -> list[Interaction]:
 def load_folder(folder: Path) -> list[Interaction]:
     """The interactions of all recordings in a folder and those below it, by name."""
     return [interaction for path in sorted(folder.rglob("*.yaml")) for interaction in load(path)]
+
+
+def recorded(name: str) -> Interaction:
+    """One of our own, by name, for example `anthropic.yaml#0`."""
+    file, _, position = name.partition("#")
+    return load(RECORDINGS / file)[int(position)]
+
+
+def expectation(interaction: Interaction) -> ResponseInfo | None:
+    """What `expected` says must be read; a field that it does not mention must not be read either."""
+    if interaction.expected is None:
+        return None
+    values = {_SHORT.get(k, k): v for k, v in interaction.expected.items() if k not in ("status", "finished")}
+    values["finish_reasons"] = tuple(values.get("finish_reasons", ()))
+    return ResponseInfo(**values)
+
+
+def read_stream(chunks: Iterable[object]) -> tuple[ResponseInfo, bool]:
+    """What a stream's chunks say, and whether it ended by itself."""
+    reader = StreamReader()
+    for chunk in chunks:
+        reader.feed(chunk)
+    return reader.result(), reader.finished
 
 
 def _interaction(recording: str, position: int, interaction: Any, expected: Any) -> Interaction:

@@ -292,6 +292,14 @@ def test_many_names_from_many_threads_neither_mix_up_prices_nor_fill_the_memory(
     assert len(pricing._memo) <= 1024
 
 
+def test_a_name_too_long_for_a_model_is_unknown_and_not_kept():
+    pricing = Pricing(overrides={"models": {"*": {"input": 1}}})
+    for provider, model in [("openai", "claude-opus-" + "x" * 300), ("x" * 300, "claude-opus")]:
+        assert total(provider, model, pricing=pricing) is None
+        assert pricing.tier(provider, model) == "unknown"
+    assert not pricing._memo
+
+
 # --- tiers, premium models and the baseline ---
 
 
@@ -321,7 +329,7 @@ def test_many_names_from_many_threads_neither_mix_up_prices_nor_fill_the_memory(
         ("google", "gemini-3.5-flash", "cheap"),
         ("google", "gemini-2.5-pro", "capable"),
         ("google", "gemini-4-argon", "premium"),
-        ("openrouter", "openai/o3-pro", "premium"),
+        ("openrouter", "openai/o3", "premium"),
         ("mistral", "mistral-small-latest", "cheap"),
         ("mistral", "mistral-large-latest", "premium"),
         ("deepseek", "deepseek-chat", "cheap"),
@@ -336,7 +344,7 @@ def test_a_model_is_in_the_tier_of_its_family_or_its_price(provider, model, tier
 
 
 def test_the_users_tiers_go_before_the_built_in_ones():
-    pricing = Pricing(tiers={"premium": ["*sonnet*"], "cheap": ["ollama/*", "openai/gpt-5"]})
+    pricing = Pricing(tiers={"premium": ["*Sonnet*"], "cheap": ["ollama/*", "openai/gpt-5"]})
     assert pricing.tier("anthropic", SONNET) == "premium"
     assert pricing.tier("ollama", "llama3.2") == "cheap"
     assert pricing.tier("openai", "GPT-5") == "cheap"
@@ -364,6 +372,7 @@ def test_the_baseline_is_the_same_usage_at_the_premium_model():
     expected = 0.5 * 5 + 0.5 * 0.5 + 0.1 * 25
     assert pricing.baseline("anthropic", HAIKU, **usage) == pytest.approx(expected)
     assert pricing.baseline(None, HAIKU, **usage) == pytest.approx(expected)
+    assert pricing.baseline("litellm", f"anthropic/{HAIKU}", **usage) == pytest.approx(expected)
     assert pricing.baseline("anthropic", "claude-fable-5", **usage) == pytest.approx(expected)
     assert pricing.baseline("anthropic", HAIKU, service_tier="batch", **usage) == pytest.approx(expected / 2)
 
@@ -417,6 +426,13 @@ def test_live_remembers_an_answer_and_asks_again_a_quarter_of_an_hour_later(newe
     assert total("openai", "brand-new", pricing=pricing, at=AT + 900) == 5.0
 
 
+def test_live_gives_way_to_an_override_at_its_time(newer_genai_prices):
+    newer_genai_prices(4)
+    start = datetime.fromtimestamp(AT + 100, UTC).isoformat()
+    pricing = Pricing(live=True, overrides={"models": {"brand-new": {"input": 7, "from": start}}})
+    assert [total("openai", "brand-new", pricing=pricing, at=AT + s) for s in (99, 100, 99)] == [4.0, 7.0, 4.0]
+
+
 def test_live_does_not_guess_unknown_models_or_service_tiers(newer_genai_prices):
     newer_genai_prices(4)
     pricing = Pricing(live=True)
@@ -444,16 +460,24 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
 
 
-def test_live_without_genai_prices_installed_leaves_the_cost_unknown():
+def test_live_without_genai_prices_installed_leaves_the_cost_unknown_and_does_not_look_again():
     code = """
 import sys
-sys.modules["genai_prices"] = None
+class Finder:
+    asked = 0
+    def find_spec(self, name, path=None, target=None):
+        if name == "genai_prices":
+            Finder.asked += 1
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Finder())
 from attune_monitoring.pricing import Pricing
-for model in ("brand-new", "gpt-5"):
-    cost = Pricing(live=True).cost("openai", model, input_tokens=1, output_tokens=1)
+pricing = Pricing(live=True)
+for model in ("brand-new", "brand-new", "gpt-5"):
+    cost = pricing.cost("openai", model, input_tokens=1, output_tokens=1, at=1e9)
     print(cost and cost.source)
+print(Finder.asked)
 """
-    assert run(code) == ["None", "table"]
+    assert run(code) == ["None", "None", "table", "1"]
 
 
 def test_importing_pricing_reads_no_table_and_imports_neither_genai_prices_nor_pydantic():

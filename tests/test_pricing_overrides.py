@@ -1,6 +1,9 @@
 """The user's own prices: their schema, their order, and every mistake at its place."""
 
 import math
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -93,6 +96,18 @@ models:
 
     times = ["2026-05-31T23:59:59", "2026-06-01", "2026-01-01T04:59:59", "2026-01-01T05:00:00", "2026-06-01"]
     assert [at(when) for when in times] == [2.0, 3.0, 1.25, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("start", ["2026-01-01", "'2026-01-01'", "2026-01-01T00:00:00Z", "2026-01-01 00:00:00"])
+def test_a_date_without_an_offset_begins_at_midnight_utc_wherever_the_program_runs(start):
+    code = f"""
+import yaml
+from attune_monitoring.pricing import parse_overrides
+print(parse_overrides(yaml.safe_load("models: {{a: {{input: 1, from: {start}}}}}"))[0][0].since)
+"""
+    environment = {**os.environ, "TZ": "America/New_York"}
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment).stdout
+    assert float(said) == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 def test_a_price_for_a_service_tier_leaves_the_others_alone():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -40,39 +39,34 @@ class LLMCall(Entered):
     None of its methods raises, and none changes what it is given.
     """
 
-    __slots__ = (
-        "_attempt_ns", "_attempts", "_attributes", "_delegated", "_ended", "_end_ns", "_exited", "_extra", "_first_ns",
-        "_handed", "_info", "_lock", "_model", "_operation", "_original", "_provider", "_retries", "_span", "_stream",
-        "_stream_error", "_tier",
-    )  # fmt: skip
+    # Defaults of the class, so that beginning a call sets only what differs.
+    _info: ResponseInfo | None = None
+    _retries = 0
+    _original: tuple[str | None, str | None] | None = None
+    _first_ns = 0
+    _stream: _Watcher | None = None
+    _stream_error: BaseException | None = None
+    _exited = False
+    _end_ns: int | None = None
+    _delegated = False
+    _handed: Any = None
 
     def __init__(self, span: trace.Span, context: otel_context.Context, attributes: dict[str, Any]) -> None:
         self._span = span
         self._attributes = attributes
         self._provider: str | None = attributes.get(sc.PROVIDER)
         self._model: str | None = attributes.get(sc.REQUEST_MODEL)
-        self._operation: str = attributes[sc.OPERATION]
         self._tier: str | None = attributes.get(sc.TIER)
         self._attempt_ns = time.perf_counter_ns()
-        self._info: ResponseInfo | None = None
+        self._once = [True]
         self._extra: dict[str, Any] = {}
         self._attempts: list[dict[str, Any]] = []
-        self._retries = 0
-        self._original: tuple[str | None, str | None] | None = None
-        self._first_ns = 0
-        self._stream: _Watcher | None = None
-        self._stream_error: BaseException | None = None
-        self._exited = False
-        self._ended = False
-        self._end_ns: int | None = None
-        self._delegated = False
-        self._lock = threading.Lock()
         outer = scope_of(context)
-        context = with_scope(trace.set_span_in_context(span, context), Scope(outer.attributes, outer.run, self))
+        context = with_scope(context, Scope(outer.attributes, outer.run, self), span)
         # The official instrumentations then make no span of their own and put what they learn into this object.
         util = sys.modules.get(_UTIL_GENAI)
-        self._handed = util.InferenceData() if util is not None else None
         if util is not None:
+            self._handed = util.InferenceData()
             context = otel_context.set_value(util.CLIENT_INFERENCE_CONTEXT_KEY, self._handed, context)
         super().__init__(context)
 
@@ -276,7 +270,6 @@ class LLMCall(Entered):
                 "duration_ms": round((time.perf_counter_ns() - self._attempt_ns) / 1e6, 3),
                 "error_type": describe_error(error)[0] if error is not None else None,
                 "cost": attributes.get(sc.COST),
-                "baseline_cost": attributes.get(sc.BASELINE_COST),
                 "cost_source": attributes.get(sc.COST_SOURCE),
             }
             attempt.update((name, attributes[key]) for name, key in _USAGE if key in attributes)
@@ -309,9 +302,8 @@ class LLMCall(Entered):
                 value = getattr(info, name)
                 if value is not None:
                     attributes[key] = value
-            provider = self._provider
-            if provider is None and info.provider is not None:
-                attributes[sc.PROVIDER] = provider = info.provider
+            if self._provider is None and info.provider is not None:
+                attributes[sc.PROVIDER] = info.provider
             if info.model is not None:
                 attributes[sc.RESPONSE_MODEL] = info.model
             if info.response_id is not None:
@@ -362,10 +354,10 @@ class LLMCall(Entered):
         return attributes
 
     def _end(self, error: BaseException | None) -> None:
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
+        try:
+            self._once.pop()  # atomic: of a finalizer, another thread and the block itself, one ends the call
+        except IndexError:
+            return
         attributes: dict[str, Any] = {}
         try:
             if self._delegated:
@@ -377,18 +369,22 @@ class LLMCall(Entered):
                 if self._attempts:
                     attributes.update(self._attempt_attributes())
                     _add_attempts(attributes, self._attempts)
+                if attributes.get(sc.PROVIDER) == self._attributes.get(sc.PROVIDER):
+                    attributes.pop(sc.PROVIDER, None)  # known since the start
                 failure = self._info
                 if failure is not None and failure.error_type is not None and error is None:
                     error = _InBand(failure.error_type, failure.error_message)
                 model = attributes.get(sc.RESPONSE_MODEL)
                 if self._model is None and model is not None:
-                    self._span.update_name(f"{self._operation} {model}")
+                    self._span.update_name(f"{self._attributes[sc.OPERATION]} {model}")
                 elif self._original is not None:
-                    self._span.update_name(f"{self._operation} {self._model}")
+                    self._span.update_name(f"{self._attributes[sc.OPERATION]} {self._model}")
                     attributes[sc.REQUEST_MODEL] = self._model or ""
         except Exception as failure_of_ours:
             HOOKS.failed("llm_call", failure_of_ours)
         end_span(self._span, attributes, error, end_ns=self._end_ns)
+        # The context holds the scope, which holds this call: without the circle it is freed at once, not by the GC.
+        self.context = _ENDED
 
 
 class _InBand(Exception):  # noqa: N818 - never raised: an error that the provider told within a response
@@ -485,17 +481,11 @@ def _add_attempts(attributes: dict[str, Any], attempts: list[dict[str, Any]]) ->
         sc.COST not in attributes and attributes.get(sc.COST_SOURCE) == "unknown"
     ):
         attributes.pop(sc.COST, None)
-        attributes.pop(sc.BASELINE_COST, None)
         attributes[sc.COST_SOURCE] = "unknown"
         return
     attributes[sc.COST] = attributes.get(sc.COST, 0.0) + sum(attempt["cost"] for attempt in used)
     if attributes.get(sc.COST_SOURCE) == "none":
         attributes[sc.COST_SOURCE] = used[-1]["cost_source"]
-    baselines = [attempt.get("baseline_cost") for attempt in used]
-    if sc.BASELINE_COST in attributes or all(value is not None for value in baselines):
-        attributes[sc.BASELINE_COST] = attributes.get(sc.BASELINE_COST, 0.0) + sum(
-            value for value in baselines if value is not None
-        )
 
 
 class NoCall(Entered):
@@ -524,6 +514,7 @@ class NoCall(Entered):
 
 
 NO_CALL = NoCall()
+_ENDED = otel_context.Context()
 
 
 def start_call(

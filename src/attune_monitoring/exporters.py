@@ -113,14 +113,13 @@ class RecorderProcessor(SpanProcessor):
         """Note what surrounds the span."""
         try:
             parent = span.parent
-            local = parent is not None and not parent.is_remote
             scope = span.instrumentation_scope
             self.recorder.started(
-                f"{span.context.span_id:016x}",
-                f"{parent.span_id:016x}" if local and parent is not None else None,
+                span.context.span_id,
+                None if parent is None or parent.is_remote else parent.span_id,
                 span._attributes,  # type: ignore[arg-type]  # live, and a Mapping
                 parent_context,
-                own=scope is not None and scope.name == sc.SCOPE,
+                scope is not None and scope.name == sc.SCOPE,
             )
         except Exception as error:
             HOOKS.failed("the recorder", error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from attune_monitoring.errors import StoreError
-from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, encode_line
+from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, encode_call, encode_line
 from attune_monitoring.store import CALLS, DETAILS, RUNS, SEGMENT_BYTES, Appender, Slot
 
 __all__ = ["Files"]
@@ -68,7 +68,7 @@ class Files:
 
     def call(self, record: LLMCallRecord) -> None:
         """Write a call."""
-        self._write(CALLS, encode_line(record.to_dict()))
+        self._write(CALLS, encode_call(record))
 
     def run(self, record: WorkflowRunRecord) -> None:
         """Write a run: everything to the details, and a root in the published format to the runs.

@@ -261,7 +261,7 @@ class _SpanEntered(Entered):
     __slots__ = ("span",)
 
     def __init__(self, span: trace.Span, context: otel_context.Context, scope: Scope) -> None:
-        super().__init__(with_scope(trace.set_span_in_context(span, context), scope))
+        super().__init__(with_scope(context, scope, span))
         self.span = span
 
     def set_attribute(self, key: str, value: str | bool | int | float) -> None:

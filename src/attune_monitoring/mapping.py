@@ -19,6 +19,7 @@ __all__ = [
     "Origin",
     "Pricer",
     "SpanData",
+    "baseline_cost",
     "call_record",
     "call_span",
     "cost_attributes",
@@ -30,7 +31,7 @@ __all__ = [
 Kind = Literal["call", "tool", "agent", "stage", "workflow", "other"]
 
 
-class SpanData(msgspec.Struct):
+class SpanData(msgspec.Struct, gc=False):
     """What is read of an ended span, whoever made it: the SDK here, an OTLP file elsewhere (times: ns, epoch)."""
 
     name: str
@@ -227,60 +228,62 @@ _COUNT_KEYS = (
 
 
 def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: bool, at: float) -> dict[str, Any]:
-    """Return the cost, its source and the baseline of a call whose other attributes are given; `at`: epoch seconds."""
-    provider = attributes.get(sc.PROVIDER)
-    model = attributes.get(sc.RESPONSE_MODEL) or attributes.get(sc.REQUEST_MODEL)
-    given = attributes.get(sc.COST)
-    used = attributes.get(sc.INPUT_TOKENS)
-    output = attributes.get(sc.OUTPUT_TOKENS)
-    complete = attributes.get(sc.USAGE_COMPLETE, True)
-    if used is None and output is None and given is None:
+    """Return the cost of a call whose other attributes are given, and where it is from; `at`: epoch seconds."""
+    get = attributes.get
+    if sc.COST in attributes:
+        return {sc.COST_SOURCE: get(sc.COST_SOURCE, "caller")}
+    complete = get(sc.USAGE_COMPLETE, True)
+    used = get(sc.INPUT_TOKENS)
+    output = get(sc.OUTPUT_TOKENS)
+    if used is None and output is None:
         return {sc.COST_SOURCE: "none" if failed and complete else "unknown"}
-    if not complete and given is None:
+    if not complete:
         return {sc.COST_SOURCE: "unknown"}
-    result: dict[str, Any] = {}
-    cache_read = attributes.get(sc.CACHE_READ_TOKENS, 0)
-    cache_write = attributes.get(sc.CACHE_WRITE_TOKENS, 0)
-    long_write = attributes.get(sc.CACHE_WRITE_1H_TOKENS, 0)
-    service_tier = attributes.get(sc.SERVICE_TIER)
-    tools = attributes.get(sc.SERVER_TOOL_CALLS, 0)
-    if given is not None:
-        result[sc.COST_SOURCE] = attributes.get(sc.COST_SOURCE, "caller")
-    else:
-        price = pricing.cost(
-            provider,
-            model,
-            input_tokens=used,
-            output_tokens=output,
-            cache_read_tokens=cache_read,
-            cache_write_tokens=cache_write,
-            cache_write_1h_tokens=long_write,
-            at=at,
-            service_tier=service_tier,
-            server_tool_calls=tools,
-        )
-        if price is None:
-            return {sc.COST_SOURCE: "unknown"}
-        result[sc.COST] = price.total
-        result[sc.COST_SOURCE] = price.source
-    baseline = pricing.baseline(
-        provider,
-        model,
+    price = pricing.cost(
+        get(sc.PROVIDER),
+        get(sc.RESPONSE_MODEL) or get(sc.REQUEST_MODEL),
         input_tokens=used,
         output_tokens=output,
-        cache_read_tokens=cache_read,
-        cache_write_tokens=cache_write,
-        cache_write_1h_tokens=long_write,
+        cache_read_tokens=get(sc.CACHE_READ_TOKENS, 0),
+        cache_write_tokens=get(sc.CACHE_WRITE_TOKENS, 0),
+        cache_write_1h_tokens=get(sc.CACHE_WRITE_1H_TOKENS, 0),
         at=at,
-        service_tier=service_tier,
-        server_tool_calls=tools,
+        service_tier=get(sc.SERVICE_TIER),
+        server_tool_calls=get(sc.SERVER_TOOL_CALLS, 0),
     )
-    if baseline is not None:
-        result[sc.BASELINE_COST] = baseline
-    return result
+    if price is None:
+        return {sc.COST_SOURCE: "unknown"}
+    return {sc.COST: price.total, sc.COST_SOURCE: price.source}
 
 
-def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLMCallRecord:
+def baseline_cost(attributes: Mapping[str, Any], pricing: Pricer, *, at: float) -> float | None:
+    """Return what the same tokens would have cost at the provider's premium model (USD), where that is known.
+
+    Unknown where the call's own cost is: nothing can be saved against what is not known. `at`: epoch seconds.
+    """
+    get = attributes.get
+    if sc.COST not in attributes:
+        return None
+    attempts = get(sc.ATTEMPTS)
+    if attempts is not None and get(sc.ORIGINAL_MODEL) is not None:
+        return None  # the tokens were used at several providers
+    return pricing.baseline(
+        get(sc.PROVIDER),
+        get(sc.RESPONSE_MODEL) or get(sc.REQUEST_MODEL),
+        input_tokens=get(sc.INPUT_TOKENS),
+        output_tokens=get(sc.OUTPUT_TOKENS),
+        cache_read_tokens=get(sc.CACHE_READ_TOKENS, 0),
+        cache_write_tokens=get(sc.CACHE_WRITE_TOKENS, 0),
+        cache_write_1h_tokens=get(sc.CACHE_WRITE_1H_TOKENS, 0),
+        at=at,
+        service_tier=get(sc.SERVICE_TIER),
+        server_tool_calls=get(sc.SERVER_TOOL_CALLS, 0),
+    )
+
+
+def call_record(
+    span: SpanData, origin: Origin, *, baseline: float | None = None, content: bool = False
+) -> LLMCallRecord:
     """Return the record of an ended LLM span whose attributes carry the current names (see `normalise`).
 
     Durations keep milliseconds, the end time microseconds. Content goes in only where `content` says so.
@@ -343,7 +346,7 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
         server_tool_calls=get(sc.SERVER_TOOL_CALLS, 0),
         service_tier=get(sc.SERVICE_TIER),
         cost_source=source,
-        baseline_cost=get(sc.BASELINE_COST),
+        baseline_cost=baseline,
         usage_complete=get(sc.USAGE_COMPLETE, True),
         cancelled=cancelled,
         attempts=_json_list(get(sc.ATTEMPTS)),
@@ -424,7 +427,6 @@ _RECORD_KEYS = (
     (sc.CACHE_WRITE_TOKENS, "cache_write_tokens"),
     (sc.REASONING_TOKENS, "reasoning_tokens"),
     (sc.FINISH_REASONS, "finish_reasons"),
-    (sc.BASELINE_COST, "baseline_cost"),
     (sc.PROJECT, "project"),
 )
 

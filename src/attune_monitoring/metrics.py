@@ -1,8 +1,9 @@
 """The instruments of semconv.py, fed from records.
 
 Counters are observable: a record adds to plain sums behind one lock, which costs the caller less than a microsecond
-where a synchronous counter costs as much as half a span. Histogram values wait in a bounded queue until the next
-collection (or, where nobody collects, are recorded two for each new one), so the caller does not pay for them either.
+where a synchronous counter costs as much as a third of a span. What belongs into histograms waits in a bounded queue
+until the next collection, so the caller does not pay for that either; where the queue is full, each new record pays
+for an old one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
@@ -23,8 +24,9 @@ __all__ = ["Instruments", "outcome_of"]
 
 MAX_SERIES = 1000
 """Attribute sets of one metric; what comes beyond is summed under `otel.metric.overflow`, as in the SDK."""
-MAX_PENDING = 4096
-_OVERFLOW = (("otel.metric.overflow", True),)
+MAX_PENDING = 16_384
+"""Records whose durations wait for a collection; beyond, each new one pays for one old one."""
+OVERFLOW = "__other__"
 
 _Attributes = tuple[tuple[str, Any], ...]
 
@@ -41,6 +43,21 @@ def outcome_of(record: _Outcome) -> str:
     return "cancelled" if record.cancelled else "ok" if record.success else "error"
 
 
+class _Series:
+    """The sums of the calls that share a set of attributes."""
+
+    __slots__ = ("attributes", "baseline", "cost", "counts", "fallbacks", "retries", "tokens", "truncated", "unknown")
+
+    def __init__(self, attributes: _Attributes) -> None:
+        self.attributes = attributes
+        self.cost: float | None = None
+        self.baseline: float | None = None
+        self.unknown = self.fallbacks = self.retries = self.truncated = 0
+        self.tokens: dict[str, int] = {}
+        self.counts: dict[tuple[str, str | None], int] = {}
+        """Calls by outcome and error type."""
+
+
 class Instruments:
     """All metrics of one meter. Methods never raise for any record; attributes are text, so they cannot break a span.
 
@@ -51,150 +68,143 @@ class Instruments:
 
     def __init__(self, meter: Meter, dropped: Callable[[], int] = lambda: 0) -> None:
         self._lock = threading.Lock()
-        self._sums: dict[str, dict[_Attributes, float]] = {}
-        self._pending: deque[tuple[Histogram, float, _Attributes]] = deque()
-        self._histograms: dict[str, Histogram] = {}
+        self._series: dict[tuple[Any, ...], _Series] = {}
+        self._runs: dict[tuple[str, str | None, str], int] = {}
+        self._pending: deque[LLMCallRecord | WorkflowRunRecord] = deque()
         self._dropped = dropped
-        self._dropped_before_fork = 0
+        self._histograms = {
+            metric.name: meter.create_histogram(
+                metric.name,
+                unit=metric.unit,
+                description=metric.description,
+                explicit_bucket_boundaries_advisory=metric.buckets,
+            )
+            for metric in sc.METRICS
+            if metric.instrument == "histogram"
+        }
         for metric in sc.METRICS:
-            if metric.instrument == "histogram":
-                self._histograms[metric.name] = _histogram(meter, metric)
-            else:
-                self._sums[metric.name] = {}
+            if metric.instrument == "counter":
                 meter.create_observable_counter(
                     metric.name, [self._observer(metric.name)], unit=metric.unit, description=metric.description
                 )
-        self._call_keys: dict[tuple[Any, ...], _Attributes] = {}
-        self._client_keys: dict[tuple[Any, ...], _Attributes] = {}
         _live.add(self)
 
     def call(self, record: LLMCallRecord) -> None:
         """Count a call; for our own spans also the conventional client metrics."""
-        base = self._call_attributes(record)
+        key = (record.workflow_name, record.provider, record.model_id, record.tier, record.project)
         outcome = outcome_of(record)
-        seconds = record.latency_ms / 1000
-        counts: list[tuple[str, float, _Attributes]] = [(sc.LLM_CALLS.name, 1, (*base, (sc.OUTCOME, outcome)))]
         cost = record.cost
-        if cost is not None:
-            counts.append((sc.LLM_COST.name, cost, base))
-        elif record.cost_source == "unknown":
-            counts.append((sc.LLM_UNKNOWN_COST.name, 1, base))
-        if record.baseline_cost is not None:
-            counts.append((sc.LLM_BASELINE.name, record.baseline_cost, base))
-        tokens = sc.LLM_TOKENS.name
-        if record.input_tokens:
-            counts.append((tokens, record.input_tokens, (*base, _INPUT)))
-        if record.output_tokens:
-            counts.append((tokens, record.output_tokens, (*base, _OUTPUT)))
-        if record.cache_read_tokens:
-            counts.append((tokens, record.cache_read_tokens, (*base, _CACHE_READ)))
-        if record.cache_write_tokens:
-            counts.append((tokens, record.cache_write_tokens, (*base, _CACHE_WRITE)))
-        if record.reasoning_tokens:
-            counts.append((tokens, record.reasoning_tokens, (*base, _REASONING)))
-        if outcome == "error":
-            counts.append((sc.LLM_ERRORS.name, 1, (*base, (sc.ERROR_TYPE, record.error_type or "_OTHER"))))
-        if record.retry_count:
-            counts.append((sc.LLM_RETRIES.name, record.retry_count, base))
-        if record.fallback_used:
-            counts.append((sc.LLM_FALLBACKS.name, 1, base))
-        if record.finish_reasons and not sc.TRUNCATED_REASONS.isdisjoint(record.finish_reasons):
-            counts.append((sc.LLM_TRUNCATED.name, 1, base))
-        self._add(counts)
-        observe = self._observe
-        first = record.time_to_first_token_ms
-        observe(sc.LLM_DURATION.name, seconds, (*base, (sc.OUTCOME, outcome)))
-        if first is not None:
-            observe(sc.LLM_TTFT.name, first / 1000, base)
-        if record.dialect == "attune":
-            client = self._client_attributes(record)
-            if outcome == "error":
-                observe(sc.CLIENT_DURATION.name, seconds, (*client, (sc.ERROR_TYPE, record.error_type or "_OTHER")))
-            else:
-                observe(sc.CLIENT_DURATION.name, seconds, client)
-            if record.input_tokens is not None:
-                observe(sc.CLIENT_TOKENS.name, record.input_tokens, (*client, _INPUT))
-            if record.output_tokens is not None:
-                observe(sc.CLIENT_TOKENS.name, record.output_tokens, (*client, _OUTPUT))
-            if first is not None:
-                observe(sc.CLIENT_TTFC.name, first / 1000, client)
+        with self._lock:
+            series = self._series.get(key)
+            if series is None:
+                series = self._new_series(key)
+            counted = (outcome, (record.error_type or "_OTHER") if outcome == "error" else None)
+            series.counts[counted] = series.counts.get(counted, 0) + 1
+            if cost is not None:
+                series.cost = (series.cost or 0.0) + cost
+            elif record.cost_source == "unknown":
+                series.unknown += 1
+            if record.baseline_cost is not None:
+                series.baseline = (series.baseline or 0.0) + record.baseline_cost
+            tokens = series.tokens
+            if record.input_tokens:
+                tokens["input"] = tokens.get("input", 0) + record.input_tokens
+            if record.output_tokens:
+                tokens["output"] = tokens.get("output", 0) + record.output_tokens
+            if record.cache_read_tokens:
+                tokens["cache_read"] = tokens.get("cache_read", 0) + record.cache_read_tokens
+            if record.cache_write_tokens:
+                tokens["cache_write"] = tokens.get("cache_write", 0) + record.cache_write_tokens
+            if record.reasoning_tokens:
+                tokens["reasoning"] = tokens.get("reasoning", 0) + record.reasoning_tokens
+            if record.retry_count:
+                series.retries += record.retry_count
+            if record.fallback_used:
+                series.fallbacks += 1
+            if record.finish_reasons and not sc.TRUNCATED_REASONS.isdisjoint(record.finish_reasons):
+                series.truncated += 1
+        self._wait(record)
 
     def run(self, record: WorkflowRunRecord) -> None:
         """Count a workflow run and its stages."""
+        key = (record.workflow_name, record.project, outcome_of(record))
+        with self._lock:
+            if key not in self._runs and len(self._runs) >= MAX_SERIES:
+                key = (OVERFLOW, None, key[2])
+            self._runs[key] = self._runs.get(key, 0) + 1
+        self._wait(record)
+
+    def drain(self) -> None:
+        """Hand what waits to the histograms."""
+        while self._pending:
+            self._drain_one()
+
+    def _new_series(self, key: tuple[Any, ...]) -> _Series:
+        if len(self._series) >= MAX_SERIES:
+            key = (OVERFLOW,)
+        series = self._series.get(key)
+        if series is None:
+            attributes = ((sc.OVERFLOW, True),) if key == (OVERFLOW,) else _attributes(zip(_CALL, key, strict=True))
+            series = self._series[key] = _Series(attributes)
+        return series
+
+    def _wait(self, record: LLMCallRecord | WorkflowRunRecord) -> None:
+        self._pending.append(record)
+        if len(self._pending) > MAX_PENDING:
+            self._drain_one()
+
+    def _drain_one(self) -> None:
+        try:
+            record = self._pending.popleft()
+        except IndexError:  # another thread drains too
+            return
+        if isinstance(record, LLMCallRecord):
+            self._observe_call(record)
+        else:
+            self._observe_run(record)
+
+    def _observe_call(self, record: LLMCallRecord) -> None:
+        key = (record.workflow_name, record.provider, record.model_id, record.tier, record.project)
+        series = self._series.get(key) or self._series.get((OVERFLOW,))
+        base = series.attributes if series is not None else ()
         outcome = outcome_of(record)
-        base = _attributes(((sc.WORKFLOW_NAME, record.workflow_name), (sc.PROJECT, record.project)))
-        with_outcome = (*base, (sc.OUTCOME, outcome))
+        seconds = record.latency_ms / 1000
+        first = record.time_to_first_token_ms
+        self._observe(sc.LLM_DURATION, seconds, (*base, (sc.OUTCOME, outcome)))
+        if first is not None:
+            self._observe(sc.LLM_TTFT, first / 1000, base)
+        if record.dialect != "attune":
+            return
+        names = (record.operation, record.provider, record.request_model, record.model_id)
+        client = _attributes(zip(_CLIENT, names, strict=True))
+        failed = ((sc.ERROR_TYPE, record.error_type or "_OTHER"),) if outcome == "error" else ()
+        self._observe(sc.CLIENT_DURATION, seconds, (*client, *failed))
+        if record.input_tokens is not None:
+            self._observe(sc.CLIENT_TOKENS, record.input_tokens, (*client, (sc.TOKEN_TYPE, "input")))
+        if record.output_tokens is not None:
+            self._observe(sc.CLIENT_TOKENS, record.output_tokens, (*client, (sc.TOKEN_TYPE, "output")))
+        if first is not None:
+            self._observe(sc.CLIENT_TTFC, first / 1000, client)
+
+    def _observe_run(self, record: WorkflowRunRecord) -> None:
+        outcome = outcome_of(record)
+        name = record.workflow_name
         seconds = record.total_duration_ms / 1000
-        self._add([(sc.WORKFLOW_RUNS.name, 1, with_outcome)])
-        self._observe(sc.WORKFLOW_DURATION.name, seconds, with_outcome)
+        base = _attributes(((sc.WORKFLOW_NAME, name), (sc.PROJECT, record.project)))
+        self._observe(sc.WORKFLOW_DURATION, seconds, (*base, (sc.OUTCOME, outcome)))
         for stage in record.stages:
             if not stage.skipped:
                 attributes = _attributes(
-                    ((sc.WORKFLOW_NAME, record.workflow_name), (sc.STAGE_NAME, stage.stage_name), (sc.TIER, stage.tier))
+                    ((sc.WORKFLOW_NAME, name), (sc.STAGE_NAME, stage.stage_name), (sc.TIER, stage.tier))
                 )
-                self._observe(
-                    sc.STAGE_DURATION.name, stage.latency_ms / 1000, (*attributes, (sc.OUTCOME, outcome_of(stage)))
-                )
+                self._observe(sc.STAGE_DURATION, stage.latency_ms / 1000, (*attributes, (sc.OUTCOME, outcome_of(stage))))
         if record.dialect == "attune":
-            client: _Attributes = (
-                (sc.OPERATION, sc.INVOKE_WORKFLOW),
-                (sc.AGENT_NAME, record.workflow_name),
-                (sc.WORKFLOW_NAME, record.workflow_name),
-            )
-            if outcome == "error":
-                client = (*client, (sc.ERROR_TYPE, record.error_type or "_OTHER"))
-            self._observe(sc.INVOKE_WORKFLOW_DURATION.name, seconds, client)
+            client = ((sc.OPERATION, sc.INVOKE_WORKFLOW), (sc.AGENT_NAME, name), (sc.WORKFLOW_NAME, name))
+            failed = ((sc.ERROR_TYPE, record.error_type or "_OTHER"),) if outcome == "error" else ()
+            self._observe(sc.INVOKE_WORKFLOW_DURATION, seconds, (*client, *failed))
 
-    def drain(self) -> None:
-        """Hand the waiting histogram values to the SDK."""
-        pending = self._pending
-        while pending:
-            try:
-                histogram, value, attributes = pending.popleft()
-            except IndexError:  # another thread drains too
-                return
-            histogram.record(value, dict(attributes))
-
-    def _call_attributes(self, record: LLMCallRecord) -> _Attributes:
-        key = (record.workflow_name, record.provider, record.model_id, record.tier, record.project)
-        found = self._call_keys.get(key)
-        if found is None:
-            found = _attributes(zip(_CALL_DIMENSIONS, key, strict=True))
-            if len(self._call_keys) < MAX_SERIES:
-                self._call_keys[key] = found
-        return found
-
-    def _client_attributes(self, record: LLMCallRecord) -> _Attributes:
-        key = (record.operation, record.provider, record.request_model, record.model_id or None)
-        found = self._client_keys.get(key)
-        if found is None:
-            found = _attributes(zip(_CLIENT_DIMENSIONS, key, strict=True))
-            if len(self._client_keys) < MAX_SERIES:
-                self._client_keys[key] = found
-        return found
-
-    def _add(self, counts: Iterable[tuple[str, float, _Attributes]]) -> None:
-        with self._lock:
-            for name, value, attributes in counts:
-                series = self._sums[name]
-                known = series.get(attributes)
-                if known is not None:
-                    series[attributes] = known + value
-                elif len(series) < MAX_SERIES:
-                    series[attributes] = value
-                else:
-                    series[_OVERFLOW] = series.get(_OVERFLOW, 0) + value
-
-    def _observe(self, name: str, value: float, attributes: _Attributes) -> None:
-        pending = self._pending
-        pending.append((self._histograms[name], value, attributes))
-        if len(pending) > MAX_PENDING:
-            for _ in range(2):
-                try:
-                    histogram, old, its = pending.popleft()
-                except IndexError:
-                    return
-                histogram.record(old, dict(its))
+    def _observe(self, metric: sc.Metric, value: float, attributes: _Attributes) -> None:
+        self._histograms[metric.name].record(value, dict(attributes))
 
     def _observer(self, name: str) -> Callable[[CallbackOptions], list[Observation]]:
         # The SDK asks the observable instruments before it collects the others: what waits is then in time.
@@ -202,23 +212,63 @@ class Instruments:
 
         def observe(_: CallbackOptions) -> list[Observation]:
             instruments = itself()
-            return [] if instruments is None else instruments._observations(name)
+            if instruments is None:
+                return []
+            instruments.drain()
+            with instruments._lock:
+                return list(instruments._observations(name))
 
         return observe
 
-    def _observations(self, name: str) -> list[Observation]:
-        self.drain()
+    def _observations(self, name: str) -> Iterator[Observation]:
         if name == sc.DROPPED.name:
-            return [Observation(self._dropped())]
-        with self._lock:
-            return [Observation(value, dict(attributes)) for attributes, value in self._sums[name].items()]
+            yield Observation(self._dropped())
+        elif name == sc.WORKFLOW_RUNS.name:
+            for (workflow, project, outcome), count in self._runs.items():
+                attributes = _attributes(((sc.WORKFLOW_NAME, workflow), (sc.PROJECT, project), (sc.OUTCOME, outcome)))
+                yield Observation(count, dict(attributes))
+        else:
+            for series in self._series.values():
+                for value, more in _values(series, name):
+                    yield Observation(value, {**dict(series.attributes), **more})
 
     def _after_fork(self) -> None:
         # A child starts from zero: the parent reports what the parent has counted.
         self._lock = threading.Lock()
         self._pending.clear()
-        for series in self._sums.values():
-            series.clear()
+        self._series.clear()
+        self._runs.clear()
+
+
+def _values(series: _Series, name: str) -> Iterator[tuple[float, dict[str, Any]]]:
+    """What a metric has to say of a series: value and further attributes, nothing where there was nothing."""
+    if name == sc.LLM_CALLS.name:
+        by_outcome: dict[str, int] = {}
+        for (outcome, _), count in series.counts.items():
+            by_outcome[outcome] = by_outcome.get(outcome, 0) + count
+        yield from ((count, {sc.OUTCOME: outcome}) for outcome, count in by_outcome.items())
+    elif name == sc.LLM_ERRORS.name:
+        yield from ((count, {sc.ERROR_TYPE: error}) for (_, error), count in series.counts.items() if error is not None)
+    elif name == sc.LLM_TOKENS.name:
+        yield from ((count, {sc.TOKEN_TYPE: kind}) for kind, count in series.tokens.items())
+    elif name == sc.LLM_COST.name:
+        if series.cost is not None:
+            yield series.cost, {}
+    elif name == sc.LLM_BASELINE.name:
+        if series.baseline is not None:
+            yield series.baseline, {}
+    else:
+        count = getattr(series, _COUNTS[name])
+        if count:
+            yield count, {}
+
+
+_COUNTS = {
+    sc.LLM_RETRIES.name: "retries",
+    sc.LLM_FALLBACKS.name: "fallbacks",
+    sc.LLM_UNKNOWN_COST.name: "unknown",
+    sc.LLM_TRUNCATED.name: "truncated",
+}
 
 
 _live: weakref.WeakSet[Instruments] = weakref.WeakSet()
@@ -232,21 +282,9 @@ def _after_fork_in_child() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
-_INPUT = (sc.TOKEN_TYPE, "input")
-_OUTPUT = (sc.TOKEN_TYPE, "output")
-_CACHE_READ = (sc.TOKEN_TYPE, "cache_read")
-_CACHE_WRITE = (sc.TOKEN_TYPE, "cache_write")
-_REASONING = (sc.TOKEN_TYPE, "reasoning")
-_CALL_DIMENSIONS = sc.LLM_COST.dimensions
-_CLIENT_DIMENSIONS = sc.CLIENT_TTFC.dimensions
+_CALL = sc.LLM_COST.dimensions
+_CLIENT = sc.CLIENT_TTFC.dimensions
 
 
 def _attributes(items: Iterable[tuple[str, Any]]) -> _Attributes:
     return tuple((key, str(value)) for key, value in items if value is not None and value != "")
-
-
-def _histogram(meter: Meter, metric: sc.Metric) -> Histogram:
-    arguments: Mapping[str, Any] = {"unit": metric.unit, "description": metric.description}
-    return meter.create_histogram(
-        metric.name, explicit_bucket_boundaries_advisory=metric.buckets, **arguments
-    )

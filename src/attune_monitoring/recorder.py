@@ -19,6 +19,7 @@ from attune_monitoring.mapping import (
     Origin,
     Pricer,
     SpanData,
+    baseline_cost,
     call_record,
     cost_attributes,
     dialect_of,
@@ -59,19 +60,13 @@ def this_process(service: str | None) -> Origin:
 class OpenSpan:
     """A span that has begun, with what surrounded it."""
 
-    __slots__ = ("attributes", "covered", "is_root", "own", "parent", "recorded", "run", "scope", "span_id")
+    __slots__ = ("attributes", "covered", "is_root", "key", "own", "parent", "recorded", "run", "scope")
 
     def __init__(
-        self,
-        span_id: str,
-        attributes: Mapping[str, Any],
-        scope: Scope,
-        parent: OpenSpan | None,
-        *,
-        own: bool,
-        is_root: bool,
+        self, key: int, attributes: Mapping[str, Any], scope: Scope, parent: OpenSpan | None, own: bool, is_root: bool
     ) -> None:
-        self.span_id = span_id
+        self.key = key
+        """The span id."""
         self.attributes = attributes
         """Live while the span is open."""
         self.scope = scope
@@ -100,7 +95,7 @@ class Recorder:
         self._pricing = pricing
         self._origin = origin
         self._content = content
-        self._open: dict[str, OpenSpan] = {}
+        self._open: dict[int, OpenSpan] = {}
         self._runs: dict[str, RunInProgress] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.RLock()
@@ -113,43 +108,35 @@ class Recorder:
     # --- spans
     def started(
         self,
-        span_id: str,
-        parent_span_id: str | None,
+        key: int,
+        parent_key: int | None,
         attributes: Mapping[str, Any],
         context: otel_context.Context | None,
-        *,
         own: bool,
-    ) -> OpenSpan:
-        """A span has begun below `parent_span_id`; `attributes` must stay live until it ends."""
-        opened = self._opened(span_id, parent_span_id, attributes, scope_of(context), own=own)
+    ) -> None:
+        """A span has begun; `key` and `parent_key` are span ids, `attributes` must stay live until it ends."""
+        scope = scope_of(context)
+        opened = OpenSpan(key, attributes, scope, self._open.get(parent_key or 0), own, parent_key is None)
+        self._keep(opened)
         if context is not None and RECORDED_KEY in context:
             opened.recorded = True
-        run = opened.scope.run
+        run = scope.run
         if run is not None:
             opened.run = self._enter_run(opened, run.run_id, run.workflow_name)
-        return opened
 
-    def _opened(
-        self, span_id: str, parent_span_id: str | None, attributes: Mapping[str, Any], scope: Scope, *, own: bool
-    ) -> OpenSpan:
-        parent = self._open.get(parent_span_id) if parent_span_id is not None else None
-        opened = OpenSpan(span_id, attributes, scope, parent, own=own, is_root=parent_span_id is None)
+    def _keep(self, opened: OpenSpan) -> None:
         if len(self._open) >= MAX_OPEN:
             self._open.pop(next(iter(self._open)), None)
-        self._open[span_id] = opened
-        return opened
+        self._open[opened.key] = opened
 
     def adopt(self, spans: list[SpanData]) -> None:
         """Take spans that have ended without `started`: an exporter's batch, children before their parents."""
         for span in spans:
-            if span.span_id is not None:
-                self._opened(
-                    span.span_id, None, span.attributes, NO_SCOPE, own=span.scope == sc.SCOPE
-                ).is_root = span.parent_span_id is None
+            self._keep(_unseen(span))
         for span in spans:
-            opened = self._open.get(span.span_id or "")
+            opened = self._open.get(_key(span.span_id))
             if opened is not None:
-                opened.parent = self._open.get(span.parent_span_id or "")
+                opened.parent = self._open.get(_key(span.parent_span_id))
                 run_id = span.attributes.get(sc.RUN_ID)
                 if run_id is not None:
                     name = span.attributes.get(sc.WORKFLOW_NAME) or "workflow"
@@ -159,16 +146,9 @@ class Recorder:
 
     def ended(self, span: SpanData) -> None:
         """A span has ended: write what it stands for."""
-        opened = self._open.pop(span.span_id or "", None)
+        opened = self._open.pop(_key(span.span_id), None)
         if opened is None:
-            opened = OpenSpan(
-                span.span_id or "",
-                span.attributes,
-                NO_SCOPE,
-                None,
-                own=span.scope == sc.SCOPE,
-                is_root=span.parent_span_id is None,
-            )
+            opened = _unseen(span)
         kind = kind_of(span.attributes, is_root=opened.is_root)
         try:
             if kind == "call":
@@ -178,7 +158,8 @@ class Recorder:
             elif kind == "workflow":
                 self._workflow_ended(span, opened)
         finally:
-            self._leave_run(opened)
+            if opened.run is not None:
+                self._leave_run(opened, opened.run)
 
     # --- calls
     def _call_ended(self, span: SpanData, opened: OpenSpan) -> None:
@@ -205,7 +186,8 @@ class Recorder:
         if not opened.own:
             attributes = self._complete(span, opened, attributes)
         span.attributes = attributes
-        record = call_record(span, self._origin, content=self._content)
+        baseline = baseline_cost(attributes, self._pricing, at=span.end_ns / 1e9)
+        record = call_record(span, self._origin, baseline=baseline, content=self._content)
         if not opened.recorded:
             for sink in self.sinks:
                 sink.call(record)
@@ -249,12 +231,12 @@ class Recorder:
                 stage = above
         if workflow is None:
             return
-        run_id = _foreign_run_id(span.trace_id, workflow.span_id)
+        run_id = _foreign_run_id(span.trace_id, workflow.key)
         name = _workflow_name(workflow.attributes) or attributes.get(sc.WORKFLOW_NAME) or "workflow"
         attributes[sc.RUN_ID] = run_id
         attributes[sc.WORKFLOW_NAME] = name
         if stage is not None:
-            attributes[sc.STAGE_ID] = stage.span_id
+            attributes[sc.STAGE_ID] = f"{stage.key:016x}"
             attributes.setdefault(sc.STAGE_NAME, _stage_name(stage.attributes))
         opened.run = self._enter_run(opened, run_id, name)
 
@@ -268,19 +250,16 @@ class Recorder:
                 run = RunInProgress(run_id, name, parent, opened.attributes.get(sc.PARENT_STAGE_ID))
                 self._runs[run_id] = run
                 if parent is not None and follow:
-                    parent.open.add(opened.span_id)
+                    parent.open.add(opened.key)
             if follow and (opened.own or _looks_genai(opened.attributes)):
-                run.open.add(opened.span_id)
+                run.open.add(opened.key)
             return run
 
-    def _leave_run(self, opened: OpenSpan) -> None:
-        run = opened.run
-        if run is None:
-            return
+    def _leave_run(self, opened: OpenSpan, run: RunInProgress) -> None:
         with self._lock:
-            run.open.discard(opened.span_id)
+            run.open.discard(opened.key)
             if run.parent is not None:
-                run.parent.open.discard(opened.span_id)
+                run.parent.open.discard(opened.key)
                 self._maybe_write(run.parent)
             self._maybe_write(run)
 
@@ -295,7 +274,7 @@ class Recorder:
                 if workflow is None:
                     return
                 name = _workflow_name(workflow.attributes) or "workflow"
-                opened.run = self._enter_run(opened, _foreign_run_id(span.trace_id, workflow.span_id), name)
+                opened.run = self._enter_run(opened, _foreign_run_id(span.trace_id, workflow.key), name)
         if opened.run is not None and span.span_id is not None:
             with self._lock:
                 opened.run.stage_ended(span, span.span_id)
@@ -311,14 +290,14 @@ class Recorder:
                 return  # an inner workflow of a foreign dialect: its calls count in the outermost
             if opened.run is None:
                 name = _workflow_name(span.attributes) or span.name
-                opened.run = self._enter_run(opened, _foreign_run_id(span.trace_id, span.span_id), name)
+                opened.run = self._enter_run(opened, _foreign_run_id(span.trace_id, opened.key), name)
                 opened.run.workflow_name = name
             if opened.scope.run is not None:
                 return
         if opened.run is not None:
             with self._lock:
                 opened.run.root = span
-                opened.run.open.discard(opened.span_id)
+                opened.run.open.discard(opened.key)
 
     def _run_handed_in(self, text: str, opened: OpenSpan) -> None:
         record = WorkflowRunRecord.from_dict(json.loads(text))
@@ -411,8 +390,18 @@ def _looks_genai(attributes: Mapping[str, Any]) -> bool:
     return any(str(key).startswith(sc.GENAI_PREFIXES) for key in attributes)
 
 
-def _foreign_run_id(trace_id: str | None, span_id: str | None) -> str:
-    return f"{trace_id}-{span_id}"
+def _foreign_run_id(trace_id: str | None, root_key: int) -> str:
+    return f"{trace_id}-{root_key:016x}"
+
+
+def _key(span_id: str | None) -> int:
+    return int(span_id, 16) if span_id else 0
+
+
+def _unseen(span: SpanData) -> OpenSpan:
+    return OpenSpan(
+        _key(span.span_id), span.attributes, NO_SCOPE, None, span.scope == sc.SCOPE, span.parent_span_id is None
+    )
 
 
 def _workflow_name(attributes: Mapping[str, Any]) -> str | None:

@@ -80,8 +80,8 @@ class RunInProgress:
         self.workflow_name = workflow_name
         self.parent = parent
         self.parent_stage_id = parent_stage_id
-        self.open: set[str] = set()
-        """Span ids (hex) of GenAI descendants that have not ended."""
+        self.open: set[int] = set()
+        """Span ids of GenAI descendants that have not ended."""
         self.root: SpanData | None = None
         """The run's own span, once it has ended."""
         self._stages: dict[str, _Stage] = {}

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from attune_monitoring.mapping import Pricer
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
 __all__ = ["HOOKS", "NOTHING_ENTERED", "NO_SCOPE", "Entered", "Hooks", "Run", "Scope", "scope_of", "with_scope"]
 
@@ -54,9 +55,11 @@ def scope_of(context: Context | None = None) -> Scope:
     return found if isinstance(found, Scope) else NO_SCOPE
 
 
-def with_scope(context: Context, scope: Scope) -> Context:
-    """Return the context with `scope` in it."""
-    return otel_context.set_value(_KEY, scope, context)
+def with_scope(context: Context, scope: Scope, span: Span | None = None) -> Context:
+    """Return the context with `scope`, and `span` as the current one, in it."""
+    if span is None:
+        return otel_context.set_value(_KEY, scope, context)
+    return Context({**context, _SPAN_KEY: span, _KEY: scope})  # one copy instead of two
 
 
 class Hooks:

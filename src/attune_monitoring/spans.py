@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,9 @@ _MAX_STACK = 16_000
 
 def is_cancellation(error: BaseException | None) -> bool:
     """Whether a task was cancelled: that is no failure of the work."""
-    return isinstance(error, asyncio.CancelledError)
+    # Importing asyncio for this would cost more than the rest of the package together.
+    asyncio = sys.modules.get("asyncio.exceptions")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def describe_error(error: BaseException) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .declaration import json_schema
 from .folders import find_config_file, find_storage_dir, project_root
-from .load import load_config
+from .load import fallback_config, load_config
 from .model import Config, ContentConfig, JsonlConfig, OtlpConfig, PricingConfig, describe
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "OtlpConfig",
     "PricingConfig",
     "describe",
+    "fallback_config",
     "find_config_file",
     "find_storage_dir",
     "json_schema",

@@ -16,7 +16,6 @@ from . import endpoint
 __all__ = ["FILE", "JSONL", "OTEL", "json_schema"]
 
 _URL = "https://github.com/attune-monitoring/attune-monitoring/blob/main/docs/schema/monitoring.schema.json"
-_USD = {"type": "number", "minimum": 0}
 
 JSONL = s.section(
     "The local folder.",
@@ -129,7 +128,7 @@ _RATES = {
     "cache_write": "tokens written to the cache",
     "cache_write_1h": "tokens written to the cache for an hour",
 }
-_USD = {name: s.number(f"USD per 1,000,000 {what}.", minimum=0) for name, what in _RATES.items()} | {
+_USD: dict[str, s.Spec] = {name: s.number(f"USD per 1,000,000 {what}.", minimum=0) for name, what in _RATES.items()} | {
     "web_search": s.number("USD per 1,000 web searches.", minimum=0),
     "request": s.number("USD per 1,000 requests.", minimum=0),
 }
@@ -162,8 +161,9 @@ _PRICING_KEYS = s.section(
 
 
 def _check_pricing(node: Node, path: KeyPath, checker: s.Checker) -> Any:
+    before = checker.found
     values = _PRICING_KEYS.check(node, path, checker)
-    if not values or "models" not in values:
+    if checker.found > before or "models" not in values:
         return values
     overrides, problems = parse_overrides(values)
     for key, message in problems:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-__all__ = ["SIGNALS", "Protocol", "Signal", "faults", "final", "is_insecure", "protocol_of"]
+__all__ = ["SIGNALS", "Protocol", "Signal", "base", "faults", "final", "is_address", "is_insecure", "protocol_of"]
 
 Protocol: TypeAlias = Literal["grpc", "http/protobuf"]
 Signal: TypeAlias = Literal["traces", "metrics"]
 
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics")
 _GRPC_PORT = 4317
+
+
+def is_address(endpoint: str) -> bool:
+    """Return whether a text has a host, and if it has a port, one that exists."""
+    try:
+        parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+        return bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", endpoint)
+    except ValueError:
+        return False
 
 
 def protocol_of(values: Mapping[str, Any]) -> Protocol:
@@ -29,27 +39,31 @@ def is_insecure(values: Mapping[str, Any]) -> bool:
     return scheme.lower() == "http" if separator else bool(values.get("tls", {}).get("insecure"))
 
 
+def base(values: Mapping[str, Any]) -> str:
+    """Return the address with scheme, and for plaintext gRPC with port; localhost when none is given."""
+    grpc = protocol_of(values) == "grpc"
+    endpoint: str = values.get("endpoint") or f"http://localhost:{_GRPC_PORT if grpc else 4318}"
+    if "://" not in endpoint:
+        endpoint = f"{'http' if is_insecure(values) else 'https'}://{endpoint}"
+    if grpc and is_insecure(values) and _port(endpoint) is None:
+        # gRPC itself would take 443, where nobody listens in plaintext.
+        endpoint = f"{endpoint.rstrip('/')}:{_GRPC_PORT}"
+    return endpoint
+
+
 def final(values: Mapping[str, Any], signal: Signal, *, exact: bool = False) -> str:
     """Return the address to hand to an exporter.
 
-    As OpenTelemetry's OTLP exporter specification says: over HTTP `/v1/<signal>` is appended, except to an address
-    that was given for that signal alone (`exact`).
+    Over HTTP `/v1/<signal>` is appended, except to an address that was given for that signal alone (OpenTelemetry's
+    OTLP exporter specification).
 
     Args:
         values: The checked keys of an otel backend.
         signal: What is sent there.
         exact: Whether the address is used as it stands.
     """
-    grpc = protocol_of(values) == "grpc"
-    endpoint: str = values.get("endpoint") or f"http://localhost:{_GRPC_PORT if grpc else 4318}"
-    if "://" not in endpoint:
-        endpoint = f"{'http' if is_insecure(values) else 'https'}://{endpoint}"
-        if grpc and _port(endpoint) is None:
-            endpoint = f"{endpoint}:{_GRPC_PORT}"
-    elif grpc and endpoint.lower().startswith("http://") and _port(endpoint) is None:
-        # gRPC itself would take 443, where nobody listens in plaintext.
-        endpoint = f"{endpoint.rstrip('/')}:{_GRPC_PORT}"
-    return endpoint if grpc or exact else f"{endpoint.rstrip('/')}/v1/{signal}"
+    endpoint = base(values)
+    return endpoint if exact or protocol_of(values) == "grpc" else f"{endpoint.rstrip('/')}/v1/{signal}"
 
 
 def faults(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -60,15 +74,11 @@ def faults(values: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     endpoint = values.get("endpoint")
     if endpoint is None:
         return
-    scheme, separator, _ = endpoint.partition("://")
-    try:
-        parts = urlsplit(endpoint if separator else f"//{endpoint}")
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or " " in endpoint:
+    if not is_address(endpoint):
         yield ("endpoint",), "is not an address; write http://host:port or https://host:port"
         return
+    scheme, separator, _ = endpoint.partition("://")
+    parts = urlsplit(endpoint if separator else f"//{endpoint}")
     if parts.username or parts.password:
         yield ("endpoint",), "holds a user name or password; put credentials into headers"
     if parts.query or parts.fragment:

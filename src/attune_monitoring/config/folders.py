@@ -33,15 +33,16 @@ def project_root(cwd: Path, env: Mapping[str, str]) -> Path | None:
 def find_config_file(cwd: Path, env: Mapping[str, str]) -> Path | None:
     """Return the configuration file: `EMPATHY_CONFIG`, else the nearest monitoring.yaml up to the project's root.
 
-    Without a project's root only `cwd` is looked at. A file that someone else could have put into a folder that is
-    open to everyone (such as the system's folder for temporary files) is passed over.
+    `EMPATHY_CONFIG` set to the null device (/dev/null, on Windows nul) means no file. Without a project's root only
+    `cwd` is looked at. A file that someone else could have put into a folder that is open to everyone (such as the
+    system's folder for temporary files) is passed over.
 
     Args:
         cwd: Absolute path of the working directory.
         env: The environment variables.
     """
     if named := env.get("EMPATHY_CONFIG"):
-        return cwd / Path(named).expanduser()
+        return None if named == os.devnull else cwd / Path(named).expanduser()
     for folder in _upward(cwd, env):
         for name in _CONFIG_NAMES:
             if _is_trusted_file(folder / name):

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from attune_monitoring.errors import ConfigError
-from attune_monitoring.redaction import redact
-from attune_monitoring.schema import Checker, RejectedError, from_environment, layer, pairs
+from attune_monitoring.schema import Checker, RejectedError, from_environment, layer, pairs, shown
 from attune_monitoring.yamlfile import Document, Node
 
 from .declaration import FILE, JSONL
@@ -18,7 +19,7 @@ from .folders import find_config_file, find_storage_dir, project_root
 from .model import Config, ContentConfig, JsonlConfig, PricingConfig
 from .otlp import exporters, otlp_configs
 
-__all__ = ["load_config"]
+__all__ = ["fallback_config", "load_config"]
 
 _Wrong = list[tuple[str, str]]
 
@@ -46,7 +47,7 @@ def load_config(
     """
     env = os.environ if env is None else env
     folder = _working_folder() if cwd is None else cwd.resolve()
-    source = find_config_file(folder, env) if path is None else folder / Path(path).expanduser()
+    source = find_config_file(folder, env if path is None else {"EMPATHY_CONFIG": os.fspath(path)})
     problems: list[str] = []
     warnings: list[str] = []
     file = _checked(Document.load(source), env, problems, warnings) if source else {}
@@ -57,18 +58,19 @@ def load_config(
     backends = values["backends"]
     # Backends that the program itself names are what it wants; the environment does not change them.
     exporter_env = {} if "backends" in code else env
-    otlp, unread = otlp_configs([one for one in backends if one["type"] == "otel"], exporter_env)
+    otlp, unread, moved = otlp_configs([one for one in backends if one["type"] == "otel"], exporter_env)
     jsonl, mistaken = _jsonl(backends, exporter_env)
     for variable, message in wrong + unread + mistaken:
         told = warnings if variable.startswith("OTEL_") else problems
         told.append(f"environment variable {variable}: {message}" + ("; ignored" if told is warnings else ""))
+    warnings += moved
     storage_dir = None
     try:
         storage_dir = _storage_dir(file, code, folder, env)
     except ConfigError as error:
         problems += error.problems
     if problems or storage_dir is None:
-        raise ConfigError([redact(problem) for problem in problems])
+        raise ConfigError(problems)
 
     capture = values["content"]["capture"]
     if isinstance(capture, bool):
@@ -89,8 +91,32 @@ def load_config(
         stream_proxy=values["stream_proxy"],
         error_messages=values["error_messages"],
         source=source,
-        warnings=tuple(redact(warning) for warning in warnings),
+        warnings=tuple(warnings),
     )
+
+
+def fallback_config(*, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Config:
+    """Return what holds when the configuration is faulty: records in the local folder, nothing over the network.
+
+    What switches everything off still does. Where there is no usable folder either, nothing is recorded. Never raises
+    ConfigError.
+
+    Args:
+        env: The environment variables; None = those of the process.
+        cwd: The working directory; None = that of the process.
+    """
+    env = os.environ if env is None else env
+    names = ("EMPATHY_STORAGE_DIR", "OTEL_SDK_DISABLED", "OTEL_SERVICE_NAME", "HOME", "USERPROFILE")
+    kept = {name: env[name] for name in names if name in env}
+    _, wrong = from_environment(FILE, {"EMPATHY_TELEMETRY": env.get("EMPATHY_TELEMETRY", "")})
+    if not wrong and "EMPATHY_TELEMETRY" in env:
+        kept["EMPATHY_TELEMETRY"] = env["EMPATHY_TELEMETRY"]
+    try:
+        return load_config(os.devnull, env=kept, cwd=cwd)
+    except ConfigError as error:
+        nowhere = Path(os.path.abspath(os.sep))  # noqa: PTH100 - resolve() would ask for the working directory
+        config = load_config(os.devnull, env=kept, cwd=nowhere, backends=[], storage_dir=str(nowhere / ".empathy"))
+        return msgspec.structs.replace(config, warnings=tuple(error.problems))
 
 
 def _working_folder() -> Path:
@@ -129,13 +155,13 @@ def _sampler(env: Mapping[str, str], wrong: _Wrong) -> dict[str, Any]:
     if kind in ("always_on", "always_off"):
         return {"ratio": 1.0 if kind == "always_on" else 0.0, "parent_based": parent_based}
     if kind != "traceidratio":
-        wrong.append(("OTEL_TRACES_SAMPLER", f"'{name}' is not one of the SDK's own samplers"))
+        wrong.append(("OTEL_TRACES_SAMPLER", f"{shown(name)} is not one of the SDK's own samplers"))
         return {}
     argument = env.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
     try:
         ratio = FILE.keys["sampling"].keys["ratio"].read(argument) if argument else 1.0
     except RejectedError as error:
-        wrong.append(("OTEL_TRACES_SAMPLER_ARG", f"expected {error.expected}, found '{argument}'"))
+        wrong.append(("OTEL_TRACES_SAMPLER_ARG", f"expected {error.expected}, found {shown(argument)}"))
         ratio = 1.0
     return {"ratio": ratio, "parent_based": parent_based}
 

@@ -77,7 +77,7 @@ class OtlpConfig(msgspec.Struct, frozen=True, kw_only=True):
             f"compression {self.compression}",
             f"metrics {self.temporality}" if self.metrics_endpoint else "",
             f"headers {', '.join(f'{name}={MASK}' for name in self.headers)}" if self.headers else "",
-            f"from {'monitoring.yaml' if self.from_file else 'the environment'}",
+            f"from the {'configuration' if self.from_file else 'environment'}",
         ]
         sent = " and ".join(signal for signal, endpoint in signals.items() if endpoint) or "nothing"
         return f"{sent} to {safe_url(self.endpoint)} ({self.protocol}, {', '.join(filter(None, facts))})"

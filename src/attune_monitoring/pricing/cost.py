@@ -280,8 +280,8 @@ class Pricing:
     def _find_premium(self, provider: str | None, model: str) -> tuple[str, str] | None:
         _check_names(provider, model)
         owner = self._owner(provider)
-        if owner is None and model:
-            found = find(None, model)
+        if owner in (None, "litellm"):
+            found = find(owner, model)
             owner = found.provider if found else None
         if owner is None:
             return None
@@ -293,7 +293,7 @@ class Pricing:
         """The table's id of a provider; its own name if the table does not know it; None: ask the model's id."""
         name = (provider or "").strip().lower()
         name = self._aliases.get(name, name)
-        known = load().provider(name) if name and name != "litellm" else None
+        known = load().provider(name) if name else None
         return known.id if known else name or None
 
 

@@ -182,8 +182,7 @@ class Table(msgspec.Struct, frozen=True):
     providers: list[Provider]
 
     def provider(self, name: str) -> Provider | None:
-        """The provider that `name` stands for."""
-        name = name.lower().strip()
+        """The provider that `name`, in small letters, stands for."""
         for provider in self.providers:
             if provider.id == name:
                 return provider
@@ -198,7 +197,7 @@ class Table(msgspec.Struct, frozen=True):
         ref = model.lower()
         if provider is None:
             return self._find_by_look(ref) or self._find_by_prefix(ref)
-        if provider.lower() == "litellm":
+        if provider == "litellm":
             return self._find_by_prefix(ref) or self._find_by_look(ref)
         owner = self.provider(provider)
         return None if owner is None else self._find_at(owner, ref)

@@ -26,6 +26,8 @@ _USAGE = (
     "iterations",
 )
 
+_BILLED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
+
 
 def _matches(root: Fields) -> bool:
     return root.get("type") == "message" and root.get("role") == "assistant"
@@ -107,14 +109,12 @@ def _add_compactions(info: ResponseInfo, iterations: object) -> None:
     """Adds the tokens of context compactions, which are billed but not part of the totals."""
     for iteration in items(iterations):
         usage = fields(iteration)
-        if usage.get("type") != "compaction":
-            continue
         extra = ResponseInfo()
-        if _apply_usage(extra, usage) and info.input_tokens is not None and info.output_tokens is not None:
-            info.input_tokens += extra.input_tokens or 0
-            info.output_tokens += extra.output_tokens or 0
-            info.cache_read_tokens = (info.cache_read_tokens or 0) + (extra.cache_read_tokens or 0)
-            info.cache_write_tokens = (info.cache_write_tokens or 0) + (extra.cache_write_tokens or 0)
+        if usage.get("type") == "compaction" and _apply_usage(extra, usage) and info.input_tokens is not None:
+            for name in _BILLED:
+                more = getattr(extra, name)
+                if more is not None:
+                    setattr(info, name, more + (getattr(info, name) or 0))
 
 
 def _opens(chunk: Fields) -> bool:

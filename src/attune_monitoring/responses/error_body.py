@@ -23,7 +23,7 @@ def apply_error(info: ResponseInfo, error: object) -> None:
         number = count(code)
         kind = text(code) or text(get("type")) or text(get("status")) or (None if number is None else str(number))
     info.error_type = kind or "_OTHER"
-    info.error_message = message[:_MAX_MESSAGE] if isinstance(message, str) and message else None
+    info.error_message = text(message, _MAX_MESSAGE)
 
 
 def _matches(root: Fields) -> bool:

@@ -28,11 +28,10 @@ NOTHING: Fields = {}
 
 _MAX_COUNT = 2**53
 _MAX_USD = 1e9
-_MAX_TEXT = 256
 _MAX_ITEMS = 4096
 _MAX_TYPES = 1024
 
-# Message classes of proto-plus define their fields by `__getattr__`; those of these packages are known to be plain.
+# Google's older message classes answer for their fields in `__getattr__`, which does no more than that.
 _OPEN_PACKAGES = ("google", "proto", "vertexai")
 
 
@@ -74,9 +73,8 @@ def _attribute(node: object, key: str) -> object:
         return None
 
 
-def _mapping(node: Any) -> Fields:
-    fields_: Fields = node
-    return fields_
+def _mapping(node: Fields) -> Fields:
+    return node
 
 
 def _model(node: Any) -> Fields:
@@ -108,9 +106,6 @@ def fields(node: object) -> Fields:
 
 
 def _learn(kind: type) -> Callable[[Any], Fields]:
-    if len(_VIEWS) >= _MAX_TYPES:  # types made at run time (generic models) must not pile up
-        _VIEWS.clear()
-        _VIEWS.update(dict.fromkeys(_SCALARS, _nothing))
     package = str(kind.__module__).partition(".")[0]
     view: Callable[[Any], Fields]
     if issubclass(kind, Mapping):
@@ -123,7 +118,8 @@ def _learn(kind: type) -> Callable[[Any], Fields]:
         view = _OpenAttributes
     else:
         view = _Attributes
-    _VIEWS[kind] = view
+    if len(_VIEWS) < _MAX_TYPES:  # types made at run time (generic models) must not pile up
+        _VIEWS[kind] = view
     return view
 
 
@@ -141,15 +137,17 @@ def number_of(node: object) -> int:
     return len(items(node)) if node else 0
 
 
-def text(value: object) -> str | None:
-    """A name or identifier: a string or enum member, cut at 256 characters; None for an empty one or another type."""
+def text(value: object, limit: int = 256) -> str | None:
+    """A name or message: a string or enum member, cut at `limit` characters; None for an empty one or another type."""
     if type(value) is str:
-        return value[:_MAX_TEXT] or None
+        short = value[:limit]
+        # Lone surrogates, which JSON can carry, would make every exporter fail.
+        return (short if short.isascii() else short.encode(errors="replace").decode()) or None
     if value is None:
         return None
     if isinstance(value, Enum):
-        return text(value.value) or text(value.name)
-    return text(str.__str__(value)) if isinstance(value, str) else None
+        return text(value.value, limit) or text(value.name, limit)
+    return text(str.__str__(value), limit) if isinstance(value, str) else None
 
 
 def count(value: object) -> int | None:

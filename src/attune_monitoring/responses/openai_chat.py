@@ -74,12 +74,16 @@ class _Stream:
 
     def __init__(self, declared: str | None) -> None:
         self.info = ResponseInfo(operation="chat")
-        self.finished = False
         self._declared = declared
+        self._closed = False
         self._reasons: dict[int, str | None] = {}
         self._tool_ids: set[str] = set()
         self._tool_slots: set[tuple[int, int]] = set()
         self._usage_is_current = False
+
+    @property
+    def finished(self) -> bool:
+        return self._closed or (bool(self._reasons) and None not in self._reasons.values())
 
     def feed(self, chunk: Fields) -> bool:
         error = chunk.get("error")
@@ -120,11 +124,9 @@ class _Stream:
         if usage is not None and apply_usage(info, fields(usage)):
             self._usage_is_current = True
             if not choices and self._reasons:
-                self.finished = True
+                self._closed = True
         elif content:
             self._usage_is_current = False
-        if ended:
-            self.finished = None not in self._reasons.values()
         if ended or usage is not None:
             info.service_tier = text(get("service_tier")) or info.service_tier
             apply_gateway(info, chunk)
@@ -180,7 +182,7 @@ class _Stream:
 
     def _fail(self, error: object) -> None:
         apply_error(self.info, error)
-        self.finished = True
+        self._closed = True
 
 
 SHAPE = Shape(matches=_matches, read=_read, opens=_opens, stream=_Stream)

@@ -59,10 +59,10 @@ _PACKAGES: dict[str, str | None] = {
     "xai_sdk": "x_ai",
 }
 
-# Names under which a provider sells its own models. Open models (llama, gpt-oss, mistral-7b …) are served by many, so
-# their names tell nothing.
-_FAMILIES: tuple[tuple[str, str], ...] = (
-    ("gpt-oss", ""),
+# How the models begin that a provider sells itself; the first that fits. Open models (llama, gpt-oss …) are served by
+# many, so their names tell nothing.
+_FAMILIES: tuple[tuple[str, str | None], ...] = (
+    ("gpt-oss", None),
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
     ("text-embedding-3", "openai"),
@@ -75,8 +75,8 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("claude-", "anthropic"),
     ("gemini-", "gcp.gemini"),
     ("deepseek-", "deepseek"),
-    ("mistral-7b", ""),
-    ("mistral-nemo-", ""),
+    ("mistral-7b", None),
+    ("mistral-nemo-", None),
     ("mistral-", "mistral_ai"),
     ("open-mi", "mistral_ai"),
     ("codestral-", "mistral_ai"),
@@ -95,6 +95,8 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("moonshot-", "moonshot_ai"),
 )
 
+# These give weights away too; a tag ("mistral:7b") then names a local copy.
+_ALSO_OPEN = frozenset({"cohere", "deepseek", "mistral_ai", "moonshot_ai"})
 _O_SERIES = re.compile(r"o\d(-|$)")  # o1, o3-mini …
 
 # Domains of clients' hosts.
@@ -206,9 +208,9 @@ def provider_of_model(model: str | None) -> str | None:
     try:
         return _of_model[model]
     except KeyError:
-        if len(_of_model) >= _MAX_MEMO:
-            _of_model.clear()
-        provider = _of_model[model] = _family(model.lower())
+        provider = _family(model.lower())
+        if len(_of_model) < _MAX_MEMO:
+            _of_model[model] = provider
         return provider
 
 
@@ -218,28 +220,26 @@ def standard_name(name: str | None) -> str | None:
 
 
 def _family(model: str) -> str | None:
-    model = model.removeprefix("models/")
-    if model.startswith("ft:"):
-        model = model[3:]
-    elif ":" in model or "/" in model or "distill" in model:
-        return None  # "mistral:7b", "vendor/model": somebody else's copy
+    model = model.removeprefix("models/").removeprefix("ft:")
+    if "/" in model or "distill" in model:
+        return None
     for prefix, provider in _FAMILIES:
         if model.startswith(prefix):
-            return provider or None
+            return None if provider in _ALSO_OPEN and ":" in model else provider
     return "openai" if _O_SERIES.match(model) else None
 
 
 def _resolve(kind: type) -> tuple[str | None, str | None]:
     known = _of_type.get(kind)
     if known is None:
-        if len(_of_type) >= _MAX_MEMO:
-            _of_type.clear()
         package = None
         for base in kind.__mro__:
             package = _package(str(base.__module__))
             if package is not None:
                 break
-        known = _of_type[kind] = (package, _PACKAGES[package] if package else None)
+        known = (package, _PACKAGES[package] if package else None)
+        if len(_of_type) < _MAX_MEMO:
+            _of_type[kind] = known
     return known
 
 

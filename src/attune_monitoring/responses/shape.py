@@ -18,8 +18,11 @@ class ChunkReader(Protocol):
 
     info: ResponseInfo
     """What is known so far."""
-    finished: bool
-    """Whether the stream's own terminator was seen, or the error that ended it."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stream's own terminator was seen, or the error that ended it."""
+        ...
 
     def feed(self, chunk: Fields) -> bool:
         """Takes a chunk; True when it carried generated content."""

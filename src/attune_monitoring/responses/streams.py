@@ -29,9 +29,9 @@ def is_stream(obj: object) -> bool:
         kind = type(obj)
         known = _known.get(kind)
         if known is None:
-            if len(_known) >= _MAX_TYPES:
-                _known.clear()
-            known = _known[kind] = _is_stream_type(kind)
+            known = _is_stream_type(kind)
+            if len(_known) < _MAX_TYPES:
+                _known[kind] = known
         # A proxy answers for what it wraps.
         return known or (obj.__class__ is not kind and _is_stream_type(obj.__class__))
     except Exception:

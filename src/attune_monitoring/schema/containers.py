@@ -105,7 +105,9 @@ def variant(description: str, tag: str, sections: Mapping[str, Spec], **common: 
             return sections[named.value].check(node, path, checker)
         return None
 
-    shape = {"anyOf": [one.schema() for one in sections.values()]}
+    def shape() -> dict[str, Any]:
+        return {"anyOf": [one.schema() for one in sections.values()]}
+
     return Spec(description=description, noun=noun, kinds=(dict,), check=check, read=_unreadable, shape=shape, **common)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import msgspec
@@ -85,7 +86,12 @@ def location(description: str, *, must_be_file: bool = False, **common: Unpack[C
             checker.problem(node, path, f"there is no file {shown(str(place))}")
         return str(place)
 
-    return msgspec.structs.replace(name, check=check)
+    def read(value: str) -> str:
+        if must_be_file and not Path(value).is_file():
+            raise RejectedError("the path of a file that exists")
+        return str(name.read(value))
+
+    return msgspec.structs.replace(name, check=check, read=read)
 
 
 def number(

@@ -62,6 +62,11 @@ class Checker:
         root = self._document.root
         return None if root is None else spec.check(root, (), self)
 
+    @property
+    def found(self) -> int:
+        """How many problems were found so far."""
+        return len(self._document.problems)
+
     def locate(self, name: str) -> Path:
         """Return a path of the document; relative ones start at its folder, or at the working directory."""
         return (self._document.folder or Path.cwd()) / Path(name).expanduser()
@@ -130,7 +135,7 @@ class Checker:
 
 def _at(line: int, column: int, path: KeyPath, message: str) -> Problem:
     key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
-    return Problem(line, column, f"{key}: {message}" if key else message)
+    return Problem(line, column, f"{redact(key, limit=200)}: {message}" if key else message)
 
 
 class Common(TypedDict, total=False):
