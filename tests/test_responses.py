@@ -35,7 +35,6 @@ def approximately(info: ResponseInfo | None) -> dict[str, Any] | None:
     return msgspec.structs.asdict(info) | {"cost": info.cost and pytest.approx(info.cost, rel=1e-12)}
 
 
-# --- recordings --------------------------------------------------------------------------------------------------
 @named(OURS)
 def test_a_recorded_response_is_read_from_its_dicts(interaction: Interaction) -> None:
     expected = expectation(interaction)
@@ -95,7 +94,6 @@ def test_sdk_stream_events_say_the_same_as_the_dicts(interaction: Interaction) -
     assert msgspec.structs.asdict(info) == approximately(expectation(interaction))
 
 
-# --- recordings of real traffic, read a second time in the plainest way ---------------------------------------------
 def plain_reading(interaction: Interaction) -> dict[str, Any]:
     """Model, tokens and finish reasons, straight from the body."""
     events = interaction.events() if interaction.is_stream else [interaction.json()]
@@ -160,7 +158,6 @@ def test_real_traffic_is_read_as_its_bodies_say() -> None:
         assert (info.error_type is not None) is (interaction.status >= 400), interaction.name
 
 
-# --- the SDKs' own streams, helpers and raw responses ---------------------------------------------------------------
 def client(library: Any, name: str, interaction: Interaction) -> Any:
     """A real client whose transport answers with a recording."""
     transports = sys.modules[library.DefaultHttpxClient.__base__.__module__.partition(".")[0]]

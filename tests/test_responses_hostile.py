@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from attune_monitoring.responses import ResponseInfo, StreamReader, is_stream, provider_of, read_response
 from recordings_io import RECORDINGS, Interaction, expectation, load_folder, read_stream, recorded
 
-# --- hostile input --------------------------------------------------------------------------------------------------
 IMPOSSIBLE: list[Any] = [-1, True, math.nan, math.inf, 2.5, 10**40, "12", [], {}, object()]
 
 
@@ -37,6 +36,21 @@ def test_what_cannot_be_an_amount_is_no_cost(value: Any) -> None:
     for key in ("cost", "cost_in_usd_ticks"):
         info = read_response({"object": "chat.completion", "usage": {"prompt_tokens": 1, key: value}})
         assert info is not None and info.cost is None
+
+
+def test_a_lone_surrogate_does_not_get_out() -> None:
+    info = read_response({"object": "chat.completion", "model": "x\ud800", "error": {"message": "\udfff"}})
+    assert info is not None
+    assert (info.model, info.error_message) == ("x?", "?")
+
+
+def test_types_that_are_made_without_end_are_still_read() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2}
+    for number in range(1200):
+        made = type(f"Made{number}", (), {})()
+        made.__dict__ |= {"object": "chat.completion", "usage": usage, "choices": []}
+        info = read_response(made)
+        assert info is not None and info.output_tokens == 2
 
 
 class Hostile:

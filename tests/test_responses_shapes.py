@@ -20,7 +20,6 @@ from attune_monitoring.responses import ResponseInfo, StreamReader, provider_of,
 from recordings_io import expectation, read_stream, recorded
 
 
-# --- providers ------------------------------------------------------------------------------------------------------
 def test_a_client_belongs_to_the_provider_of_its_host() -> None:
     def openai_client(url: str) -> Any:
         return openai.OpenAI(api_key="none", base_url=url)
@@ -35,6 +34,14 @@ def test_a_client_belongs_to_the_provider_of_its_host() -> None:
     assert provider_of(azure) == "azure.ai.openai"
     assert provider_of(anthropic.AsyncAnthropic(api_key="none")) == "anthropic"
     assert provider_of(azure.chat.completions) == "openai"
+
+
+def test_a_google_client_knows_whether_it_speaks_to_vertex() -> None:
+    kind = type("Client", (), {"__module__": "google.genai.client"})
+    for vertexai, provider in ((True, "gcp.vertex_ai"), (False, "gcp.gemini")):
+        made = kind()
+        made._api_client = SimpleNamespace(vertexai=vertexai)
+        assert provider_of(made) == provider
 
 
 def test_an_object_of_no_sdk_has_no_provider() -> None:
@@ -80,7 +87,6 @@ def test_ollama_is_told_by_its_fingerprint_behind_the_openai_protocol() -> None:
     assert info is not None and info.provider == "ollama"
 
 
-# --- frameworks -----------------------------------------------------------------------------------------------------
 class LiteLLMResponse(BaseModel):
     """LiteLLM's ModelResponse: OpenAI's fields, and private ones beside them."""
 
@@ -214,7 +220,6 @@ def test_the_response_that_a_structured_output_library_keeps_is_read() -> None:
     assert read_response(person) == expectation(recorded("openai_chat.yaml#1"))
 
 
-# --- forms of objects -----------------------------------------------------------------------------------------------
 def as_namespace(value: Any) -> Any:
     if isinstance(value, dict):
         return SimpleNamespace(**{key: as_namespace(item) for key, item in value.items()})
@@ -299,7 +304,6 @@ def test_google_objects_are_read_by_their_snake_case_names_and_enums() -> None:
     )
 
 
-# --- rules ----------------------------------------------------------------------------------------------------------
 def chat_chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **fields: Any) -> dict[str, Any]:
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
     return {"id": "c", "object": "chat.completion.chunk", "model": "gpt-4o", "choices": choices} | fields
@@ -437,6 +441,15 @@ def test_the_bedrock_stream_is_read() -> None:
     assert read_stream(events[:-1])[0].usage_complete is False
     failed, finished = read_stream([events[0], {"throttlingException": {"message": "Slow down."}}])
     assert (failed.error_type, failed.error_message, finished) == ("throttlingException", "Slow down.", True)
+
+
+def test_the_tool_calls_and_the_error_of_a_cohere_stream_are_read() -> None:
+    start = {"type": "message-start", "id": "co"}
+    call = {"type": "tool-call-start", "index": 0}
+    end = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "No."}}
+    info, finished = read_stream([start, call, end])
+    assert (info.tool_calls, info.finish_reasons, info.error_message) == (1, ("ERROR",), "No.")
+    assert (finished, info.usage_complete) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     "list": ("name: a\nto: stdout", ["r.yaml:2:5: to: expected a list, found 'stdout'"]),
     "none of several kinds": (
         "name: a\nto: [1]",
-        ["r.yaml:2:6: to[0]: expected stdout or log or a mapping, found 1"],
+        ["r.yaml:2:6: to[0]: expected stdout or log, or a mapping, found 1"],
     ),
     "one of several kinds": (
         "name: a\nto: [log, stdot]",
@@ -332,9 +332,11 @@ def test_the_json_schema_tells_default_and_variable() -> None:
     assert (shown["default"], shown["description"]) == ("5m", "How long. Environment: X_AFTER.")
 
 
-def test_layers_cover_each_other_key_by_key_and_lists_as_a_whole() -> None:
+def test_layers_cover_each_other_key_by_key_and_lists_and_free_mappings_as_a_whole() -> None:
     below = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
     assert s.layer(below, {"a": {"y": [3]}}, {"b": 2}) == {"a": {"x": 1, "y": [3]}, "b": 2}
+    free = s.mapping("", s.text(""))
+    assert s.layer({"headers": free.read("a=1,b=2")}, {"headers": free.read("c=3")}) == {"headers": {"c": "3"}}
     assert below == {"a": {"x": 1, "y": [1, 2]}, "b": 1}
 
 

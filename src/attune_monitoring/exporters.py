@@ -55,12 +55,11 @@ def span_data(span: ReadableSpan) -> SpanData:
     scope = span.instrumentation_scope
     status = span.status
     failed = status.status_code is StatusCode.ERROR
-    attributes: Any = span._attributes
     # A plain dictionary lies inside; reading through the proxy of the public property costs six times as much.
-    attributes = getattr(attributes, "_dict", None) or dict(span.attributes or {})
+    attributes = getattr(span._attributes, "_dict", None)
     return SpanData(
         span.name,
-        attributes,
+        dict(span.attributes or {}) if attributes is None else attributes,
         span.start_time or 0,
         span.end_time or 0,
         f"{context.trace_id:032x}" if context is not None else None,
@@ -86,7 +85,7 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _mark(span: ReadableSpan, folder: str) -> bool:
+def _mark(span: ReadableSpan, folder: tuple[str]) -> bool:
     """Note on the span that it is recorded in `folder`; return whether it was not before.
 
     All processors of a provider are given the same object, so a recorder and an exporter, or two of either, write
@@ -94,11 +93,11 @@ def _mark(span: ReadableSpan, folder: str) -> bool:
     """
     marks = span.__dict__.get("_attune_recorded")
     if marks is None:
-        span.__dict__["_attune_recorded"] = {folder}
+        span.__dict__["_attune_recorded"] = folder
         return True
-    if folder in marks:
+    if folder[0] in marks:
         return False
-    marks.add(folder)
+    span.__dict__["_attune_recorded"] = (*marks, *folder)
     return True
 
 
@@ -107,7 +106,7 @@ class RecorderProcessor(SpanProcessor):
 
     def __init__(self, recorder: Recorder, folder: str) -> None:
         self.recorder = recorder
-        self._folder = folder
+        self._folder = (folder,)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note what surrounds the span."""
@@ -199,7 +198,7 @@ class JSONLSpanExporter(SpanExporter):
                 queue_size=settings.queue_size,
             )
         )
-        self._folder = os.fspath(folder.absolute())
+        self._folder = (os.fspath(folder.absolute()),)
         self._service: str | None = None
         self._config = config
         self._recorder: Recorder | None = None

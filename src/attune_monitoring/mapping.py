@@ -288,83 +288,58 @@ def call_record(
 
     Durations keep milliseconds, the end time microseconds. Content goes in only where `content` says so.
     """
-    get = span.attributes.get
-    record_fields = get(sc.RECORD)
-    tokens_in = get(sc.INPUT_TOKENS)
-    tokens_out = get(sc.OUTPUT_TOKENS)
-    operation = get(sc.OPERATION, sc.CHAT)
-    if tokens_out is None and tokens_in is not None and operation == sc.EMBEDDINGS:
-        tokens_out = 0
-    cost = get(sc.COST)
-    source = get(sc.COST_SOURCE) or ("unknown" if cost is None else "caller")
-    cancelled = bool(get(sc.CANCELLED))
-    original = get(sc.ORIGINAL_MODEL)
-    error = get(sc.ERROR_TYPE)
-    ttft = get(sc.TIME_TO_FIRST_CHUNK)
-    request_model = get(sc.REQUEST_MODEL)
-    record = LLMCallRecord(
-        call_id=span.span_id or uuid.uuid4().hex,
-        timestamp=format_time(span.end_ns),
-        workflow_name=get(sc.WORKFLOW_NAME),
-        step_name=get(sc.STEP_NAME) or get(sc.STAGE_NAME),
-        user_id=get(sc.USER_ID),
-        session_id=get(sc.CONVERSATION_ID),
-        task_type=get(sc.TASK_TYPE) or "unknown",
-        provider=get(sc.PROVIDER) or "unknown",
-        tier=get(sc.TIER) or "unknown",
-        model_id=get(sc.RESPONSE_MODEL) or request_model or "",
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        estimated_cost=cost,
-        actual_cost=cost if source == "reported" else None,
-        latency_ms=round((span.end_ns - span.start_ns) / 1_000_000),
-        fallback_used=original is not None,
-        fallback_chain=list(get(sc.FALLBACK_CHAIN, ())),
-        original_provider=get(sc.ORIGINAL_PROVIDER),
-        original_model=original,
-        retry_count=get(sc.RETRY_COUNT, 0),
-        circuit_breaker_state=get(sc.CIRCUIT_BREAKER),
-        success=not span.failed and not cancelled,
-        error_type=(error or "_OTHER") if span.failed else None,
-        error_message=_error_message(span) if span.failed else None,
-        metadata=_json_object(get(sc.METADATA)),
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_span_id=span.parent_span_id,
-        run_id=get(sc.RUN_ID),
-        stage_id=get(sc.STAGE_ID),
-        operation=operation,
-        request_model=request_model,
-        response_id=get(sc.RESPONSE_ID),
-        cache_read_tokens=get(sc.CACHE_READ_TOKENS),
-        cache_write_tokens=get(sc.CACHE_WRITE_TOKENS),
-        cache_write_1h_tokens=get(sc.CACHE_WRITE_1H_TOKENS),
-        reasoning_tokens=get(sc.REASONING_TOKENS),
-        time_to_first_token_ms=None if ttft is None else round(ttft * 1000, 3),
-        finish_reasons=list(get(sc.FINISH_REASONS, ())),
-        tool_calls=get(sc.TOOL_CALLS, 0),
-        server_tool_calls=get(sc.SERVER_TOOL_CALLS, 0),
-        service_tier=get(sc.SERVICE_TIER),
-        cost_source=source,
-        baseline_cost=baseline,
-        usage_complete=get(sc.USAGE_COMPLETE, True),
-        cancelled=cancelled,
-        attempts=_json_list(get(sc.ATTEMPTS)),
-        project=get(sc.PROJECT),
-        dialect=span.dialect,
-        scope=span.scope,
-        scope_version=span.scope_version,
-        source_file=get(sc.CODE_FILE),
-        source_line=get(sc.CODE_LINE),
-        service=origin.service,
-        host=origin.host,
-        pid=origin.pid,
-        under_pytest=origin.under_pytest,
-        content=_content(span.attributes) if content else {},
-    )
-    if record_fields is None:
-        return record
-    return record.updated(_json_object(record_fields))
+    attributes = span.attributes
+    values = _BLANK.copy()
+    # Over the attributes that are there, not over all that could be: this runs in the caller's thread.
+    for key, value in attributes.items():
+        place = _PLACES.get(key)
+        if place is not None:
+            values[place] = value
+        elif key in _CONVERTED:
+            place, convert = _CONVERTED[key]
+            values[place] = convert(value)
+    span_id = span.span_id
+    values[_CALL_ID] = span_id or uuid.uuid4().hex
+    values[_TIMESTAMP] = format_time(span.end_ns)
+    values[_LATENCY] = round((span.end_ns - span.start_ns) / 1_000_000)
+    if values[_STEP] is None:
+        values[_STEP] = attributes.get(sc.STAGE_NAME)
+    if not values[_MODEL]:
+        values[_MODEL] = values[_REQUEST_MODEL] or ""
+    if values[_OUTPUT] is None and values[_INPUT] is not None and values[_OPERATION] == sc.EMBEDDINGS:
+        values[_OUTPUT] = 0
+    source = values[_COST_SOURCE]
+    if source is None:
+        values[_COST_SOURCE] = "unknown" if values[_COST] is None else "caller"
+    elif source == "reported":
+        values[_ACTUAL_COST] = values[_COST]
+    values[_FALLBACK_USED] = values[_ORIGINAL_MODEL] is not None
+    if span.failed:
+        values[_ERROR_TYPE] = values[_ERROR_TYPE] or "_OTHER"
+        values[_ERROR_MESSAGE] = _error_message(span)
+        values[_SUCCESS] = False
+    else:
+        values[_ERROR_TYPE] = None
+        values[_SUCCESS] = not values[_CANCELLED]
+    values[_METADATA] = _json_object(attributes.get(sc.METADATA))
+    for place in _FRESH_LISTS:
+        if values[place] is None:
+            values[place] = []
+    values[_TRACE_ID] = span.trace_id
+    values[_SPAN_ID] = span_id
+    values[_PARENT_SPAN_ID] = span.parent_span_id
+    values[_BASELINE] = baseline
+    values[_DIALECT] = span.dialect
+    values[_SCOPE] = span.scope
+    values[_SCOPE_VERSION] = span.scope_version
+    values[_SERVICE] = origin.service
+    values[_HOST] = origin.host
+    values[_PID] = origin.pid
+    values[_UNDER_PYTEST] = origin.under_pytest
+    values[_CONTENT] = _content(attributes) if content else {}
+    record = LLMCallRecord(*values)
+    handed_in = attributes.get(sc.RECORD)
+    return record if handed_in is None else record.updated(_json_object(handed_in))
 
 
 def call_span(record: LLMCallRecord) -> SpanData:
@@ -521,3 +496,97 @@ def _json(text: Any) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _place(field: str) -> int:
+    return LLMCallRecord.__struct_fields__.index(field)
+
+
+_CALL_ID = _place("call_id")
+_TIMESTAMP = _place("timestamp")
+_STEP = _place("step_name")
+_MODEL = _place("model_id")
+_INPUT = _place("input_tokens")
+_OUTPUT = _place("output_tokens")
+_COST = _place("estimated_cost")
+_ACTUAL_COST = _place("actual_cost")
+_LATENCY = _place("latency_ms")
+_FALLBACK_USED = _place("fallback_used")
+_ORIGINAL_MODEL = _place("original_model")
+_SUCCESS = _place("success")
+_ERROR_TYPE = _place("error_type")
+_ERROR_MESSAGE = _place("error_message")
+_METADATA = _place("metadata")
+_TRACE_ID = _place("trace_id")
+_SPAN_ID = _place("span_id")
+_PARENT_SPAN_ID = _place("parent_span_id")
+_OPERATION = _place("operation")
+_REQUEST_MODEL = _place("request_model")
+_COST_SOURCE = _place("cost_source")
+_BASELINE = _place("baseline_cost")
+_CANCELLED = _place("cancelled")
+_DIALECT = _place("dialect")
+_SCOPE = _place("scope")
+_SCOPE_VERSION = _place("scope_version")
+_SERVICE = _place("service")
+_HOST = _place("host")
+_PID = _place("pid")
+_UNDER_PYTEST = _place("under_pytest")
+_CONTENT = _place("content")
+_FRESH_LISTS = tuple(map(_place, ("fallback_chain", "finish_reasons", "attempts")))
+
+_PLACES = {
+    sc.WORKFLOW_NAME: _place("workflow_name"),
+    sc.STEP_NAME: _STEP,
+    sc.USER_ID: _place("user_id"),
+    sc.CONVERSATION_ID: _place("session_id"),
+    sc.TASK_TYPE: _place("task_type"),
+    sc.PROVIDER: _place("provider"),
+    sc.TIER: _place("tier"),
+    sc.RESPONSE_MODEL: _MODEL,
+    sc.INPUT_TOKENS: _INPUT,
+    sc.OUTPUT_TOKENS: _OUTPUT,
+    sc.COST: _COST,
+    sc.ORIGINAL_PROVIDER: _place("original_provider"),
+    sc.ORIGINAL_MODEL: _ORIGINAL_MODEL,
+    sc.RETRY_COUNT: _place("retry_count"),
+    sc.CIRCUIT_BREAKER: _place("circuit_breaker_state"),
+    sc.ERROR_TYPE: _ERROR_TYPE,
+    sc.RUN_ID: _place("run_id"),
+    sc.STAGE_ID: _place("stage_id"),
+    sc.OPERATION: _OPERATION,
+    sc.REQUEST_MODEL: _REQUEST_MODEL,
+    sc.RESPONSE_ID: _place("response_id"),
+    sc.CACHE_READ_TOKENS: _place("cache_read_tokens"),
+    sc.CACHE_WRITE_TOKENS: _place("cache_write_tokens"),
+    sc.CACHE_WRITE_1H_TOKENS: _place("cache_write_1h_tokens"),
+    sc.REASONING_TOKENS: _place("reasoning_tokens"),
+    sc.TOOL_CALLS: _place("tool_calls"),
+    sc.SERVER_TOOL_CALLS: _place("server_tool_calls"),
+    sc.SERVICE_TIER: _place("service_tier"),
+    sc.COST_SOURCE: _COST_SOURCE,
+    sc.USAGE_COMPLETE: _place("usage_complete"),
+    sc.CANCELLED: _CANCELLED,
+    sc.PROJECT: _place("project"),
+    sc.CODE_FILE: _place("source_file"),
+    sc.CODE_LINE: _place("source_line"),
+}
+"""Attributes that a record takes as they are, and where: the place of the field among the record's."""
+_CONVERTED: dict[str, tuple[int, Any]] = {
+    sc.FINISH_REASONS: (_place("finish_reasons"), list),
+    sc.FALLBACK_CHAIN: (_place("fallback_chain"), list),
+    sc.ATTEMPTS: (_place("attempts"), _json_list),
+    sc.TIME_TO_FIRST_CHUNK: (_place("time_to_first_token_ms"), lambda seconds: round(seconds * 1000, 3)),
+}
+
+
+def _blank() -> list[Any]:
+    """The values of a record of which nothing is known yet, in the order of its fields."""
+    record = LLMCallRecord("", "", provider="unknown", tier="unknown", input_tokens=None, output_tokens=None)
+    values = list(msgspec.structs.astuple(msgspec.structs.replace(record, estimated_cost=None)))
+    for place in (*_FRESH_LISTS, _METADATA, _CONTENT):
+        values[place] = None
+    return values
+
+
+_BLANK = _blank()

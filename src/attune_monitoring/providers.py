@@ -7,6 +7,8 @@ one; only an explicit `configure()` becomes the global provider, and only where 
 from __future__ import annotations
 
 import atexit
+import copy
+import functools
 import hashlib
 import importlib
 import logging
@@ -16,7 +18,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from types import FrameType
@@ -69,8 +72,17 @@ _VERSION = version("attune-monitoring")
 class _Active:
     """What is configured and running."""
 
-    def __init__(self, config: Config, *, readers: Sequence[MetricReader] = (), sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        readers: Sequence[MetricReader] = (),
+        sinks: Sequence[Sink] = (),
+        processors: Sequence[SpanProcessor] = (),
+        isolated: bool = False,
+    ) -> None:
         self.config = config
+        self._isolated = isolated
         self.pipeline = Pipeline()
         self.private: TracerProvider | None = None
         self.meter_provider: MeterProvider | None = None
@@ -85,12 +97,10 @@ class _Active:
         self.files = _files(config)
         records: list[Sink] = [*([self.files] if self.files is not None else []), *sinks]
         self.recorder = Recorder(records, pricing, origin_of(config), content=config.content.on_spans)
-        HOOKS.pricing = pricing
-        HOOKS.content = keeper(config.content)
-        HOOKS.error_messages = config.error_messages
-        HOOKS.stream_proxy = config.stream_proxy
+        self._pricing = pricing
+        self.fill_hooks()
         folder = os.fspath(config.storage_dir) if self.files is not None else f"memory {id(self)}"
-        self._processors: list[SpanProcessor] = [RecorderProcessor(self.recorder, folder)]
+        self._processors: list[SpanProcessor] = [RecorderProcessor(self.recorder, folder), *processors]
         self._named: list[DeliveryProcessor] = []
         all_readers = list(readers)
         for otlp in config.otlp:
@@ -104,6 +114,13 @@ class _Active:
         if all_readers:
             self._start_metrics(all_readers)
         self.pipeline.processors = (*self._processors, *self.delivery)
+
+    def fill_hooks(self) -> None:
+        """Let instrumented code use this."""
+        HOOKS.pricing = self._pricing
+        HOOKS.content = keeper(self.config.content)
+        HOOKS.error_messages = self.config.error_messages
+        HOOKS.stream_proxy = self.config.stream_proxy
 
     def _start_metrics(self, readers: Sequence[MetricReader]) -> None:
         from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -130,6 +147,9 @@ class _Active:
     def refresh(self) -> trace.Tracer:
         """Look at the globals again, and use the application's providers where there are any."""
         tracer_provider, meter_provider = _globals()
+        self.seen = (tracer_provider, meter_provider)
+        if self._isolated:
+            tracer_provider = meter_provider = None
         if tracer_provider is not None and tracer_provider is not self.private:
             self._move_to(tracer_provider)
         elif self.provider is None:
@@ -138,7 +158,6 @@ class _Active:
             self._meter(meter_provider)
         if self.tracer is None and self.provider is not None:
             self.tracer = self._tracer_of(self.provider)
-        self.seen = (tracer_provider, meter_provider)
         assert self.tracer is not None  # noqa: S101 - for the type checker
         return self.tracer
 
@@ -175,8 +194,6 @@ class _Active:
         # Of an application's provider only our own tracer is wrapped: its other spans follow its own sampler.
         if hasattr(tracer, "sampler") and not isinstance(tracer.sampler, KeepRecords):
             tracer.sampler = KeepRecords(tracer.sampler)
-        if hasattr(tracer, "id_generator") and not isinstance(tracer.id_generator, GivenIds):
-            tracer.id_generator = GivenIds(tracer.id_generator)
         result: trace.Tracer = tracer
         return result
 
@@ -197,7 +214,12 @@ class _Active:
         """Flush and stop everything of ours, all of it together within `timeout` seconds."""
         self.recorder.close()
         results: list[bool] = []
-        work = [lambda d=d: results.append(d.force_flush(int(timeout * 1000))) or d.shutdown() for d in self.delivery]
+
+        def deliver(delivery: DeliveryProcessor) -> None:
+            results.append(delivery.force_flush(int(timeout * 1000)))
+            delivery.shutdown()
+
+        work: list[Callable[[], object]] = [functools.partial(deliver, delivery) for delivery in self.delivery]
         if self.meter_provider is not None:
             work.append(self.meter_provider.shutdown)
         done = _all_within(timeout, work)
@@ -270,6 +292,29 @@ def configure(
             metrics.set_meter_provider(_active.meter_provider)
         _active.refresh()
     return config
+
+
+@contextmanager
+def isolated(
+    config: Config, *, readers: Sequence[MetricReader], sinks: Sequence[Sink], processors: Sequence[SpanProcessor]
+) -> Iterator[Callable[[], None]]:
+    """Send everything recorded inside to these and nowhere else; for tests. Yields what ends open runs."""
+    global _active, _off
+    with _lock:
+        before = _active, _off
+        _active = _Active(config, readers=readers, sinks=sinks, processors=processors, isolated=True)
+        _off = False
+        inside = _active
+    try:
+        yield inside.recorder.close
+    finally:
+        inside.recorder.close()
+        with _lock:
+            _active, _off = before
+            if _active is not None:
+                _active.fill_hooks()
+        if inside.meter_provider is not None:
+            inside.meter_provider.shutdown()
 
 
 def active() -> Config | None:
@@ -459,9 +504,12 @@ def _is_genai(point: Any) -> bool:
 
 
 def _emit(span: SpanData, context: otel_context.Context, kind: SpanKind, *, recorded: bool) -> None:
-    tracer = _tracer()
+    tracer: Any = _tracer()
     if tracer is None:
         return
+    if hasattr(tracer, "id_generator"):
+        tracer = copy.copy(tracer)  # the same but for the ids, which the record may bring with it
+        tracer.id_generator = GivenIds(tracer.id_generator)
     if recorded:
         context = otel_context.set_value(RECORDED_KEY, True, context)
     ids = (_hexadecimal(span.trace_id), _hexadecimal(span.span_id))
@@ -525,13 +573,14 @@ def _require(done: object) -> None:
         raise MonitoringError("not everything was delivered")
 
 
-def _all_within(seconds: float, work: Sequence[Any]) -> bool:
+def _all_within(seconds: float, work: Sequence[Callable[[], object]]) -> bool:
     """Do all of it at the same time, so that one dead backend does not take the time of the others."""
     results: list[bool] = []
-    threads = [
-        threading.Thread(target=lambda w=w: results.append(within(seconds, w)), name="attune-shutdown", daemon=True)
-        for w in work
-    ]
+
+    def do(one: Callable[[], object]) -> None:
+        results.append(within(seconds, one))
+
+    threads = [threading.Thread(target=do, args=(one,), name="attune-shutdown", daemon=True) for one in work]
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.start()

@@ -166,8 +166,8 @@ def describe(config: Config) -> list[str]:
     if config.otlp and config.sampling_ratio < 1.0:
         lines.append(f"sampling: {config.sampling_ratio:.6g} of traces over OTLP; records and metrics are complete")
     if config.pricing.overrides or config.pricing.live:
-        live = ", live prices" if config.pricing.live else ""
-        lines.append(f"pricing: {len(config.pricing.overrides)} prices of your own{live}")
+        live = "; genai-prices is asked for unknown models" if config.pricing.live else ""
+        lines.append(f"own prices: {len(config.pricing.overrides)}{live}")
     if config.instrument:
         chosen = ", ".join(config.instrument) if isinstance(config.instrument, tuple) else "all that are installed"
         lines.append(f"instrumentations: {chosen}")

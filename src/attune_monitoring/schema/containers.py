@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Unpack
 from urllib.parse import unquote
 
@@ -37,17 +38,21 @@ def array(description: str, item: Spec, **common: Unpack[Common]) -> Spec:
 
 
 def mapping(description: str, value: Spec, **common: Unpack[Common]) -> Spec:
-    """A mapping of any keys to values of one kind; a variable gives it as `key=value,key=value`."""
+    """A read-only mapping of any keys to values of one kind; a variable gives it as `key=value,key=value`."""
 
-    def check(node: Node, path: KeyPath, checker: Checker) -> dict[str, Any] | None:
-        return _entries(node, path, checker, lambda _: value)
+    def check(node: Node, path: KeyPath, checker: Checker) -> Mapping[str, Any] | None:
+        values = _entries(node, path, checker, lambda _: value)
+        return None if values is None else MappingProxyType(values)
+
+    def read(text: str) -> Mapping[str, Any]:
+        return MappingProxyType({key: value.read(item) for key, item in pairs(text).items()})
 
     return Spec(
         description=description,
         noun="a mapping",
         kinds=(dict,),
         check=check,
-        read=lambda text: {key: value.read(item) for key, item in pairs(text).items()},
+        read=read,
         shape=lambda: {"type": "object", "additionalProperties": _or_null(value.schema())},
         secret=value.secret,
         **common,
@@ -113,7 +118,7 @@ def variant(description: str, tag: str, sections: Mapping[str, Spec], **common: 
 
 def any_of(description: str, *options: Spec, **common: Unpack[Common]) -> Spec:
     """A value of one of several kinds; the first option that takes the value's type checks it."""
-    noun = " or ".join(option.noun for option in options)
+    noun = ", or ".join(option.noun for option in options)
 
     def check(node: Node, path: KeyPath, checker: Checker) -> Any:
         for option in options:
@@ -186,7 +191,10 @@ def from_environment(spec: Spec, environ: Mapping[str, str]) -> tuple[dict[str, 
 
 
 def layer(*values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested mappings laid over each other, later ones above; lists are replaced as a whole."""
+    """Return the values of a section laid over each other, later ones above.
+
+    Inner sections (dicts) are merged key by key; lists and mappings of free keys are replaced as a whole.
+    """
     merged: dict[str, Any] = {}
     for layer_values in values:
         for key, value in layer_values.items():

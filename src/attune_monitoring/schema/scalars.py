@@ -83,7 +83,7 @@ def location(description: str, *, must_be_file: bool = False, **common: Unpack[C
             return None
         place = checker.locate(value)
         if must_be_file and not place.is_file():
-            checker.problem(node, path, f"there is no file {shown(str(place))}")
+            checker.problem(node, path, f"there is no file {shown(str(place), limit=500)}")
         return str(place)
 
     def read(value: str) -> str:
@@ -165,7 +165,9 @@ def duration(description: str, **common: Unpack[Common]) -> Spec:
             raise RejectedError(noun)
         return seconds
 
-    shape = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^{_DURATION}$"}]}
+    shape = {
+        "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^(?=.*[1-9]){_DURATION}$"}]
+    }
     return _scalar(description, noun, (int, float, str), parse, shape, common)
 
 

@@ -35,13 +35,13 @@ def nearest(name: object, names: Iterable[str]) -> str:
     return f" (did you mean '{known[found[0]]}'?)" if found else ""
 
 
-def shown(value: object) -> str:
+def shown(value: object, *, limit: int = 60) -> str:
     """Return a value as an error message may show it: short, on one line, without secrets."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
         return "nothing" if value is None else str(value).lower()
-    text = redact(" ".join(str(value).split()), limit=60)
+    text = redact(" ".join(str(value).split()), limit=limit)
     return f"'{text}'" if isinstance(value, str) else text
 
 
@@ -125,10 +125,12 @@ class Checker:
                 text = stream.read(_SECRET_BYTES + 1).decode("utf-8").rstrip("\r\n")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            self.problem(node, path, f"cannot read the secret in {shown(name)}: {reason}")
+            self.problem(node, path, f"cannot read the secret in {shown(name, limit=500)}: {reason}")
             return None
         if not text or len(text) > _SECRET_BYTES:
-            self.problem(node, path, f"the file {shown(name)} is {'too large for a secret' if text else 'empty'}")
+            self.problem(
+                node, path, f"the file {shown(name, limit=500)} is {'too large for a secret' if text else 'empty'}"
+            )
             return None
         return text
 
