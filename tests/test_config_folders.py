@@ -116,6 +116,11 @@ def test_the_variable_goes_before_everything(top: Path, monkeypatch: pytest.Monk
     assert find_storage_dir(top / "a", {"EMPATHY_STORAGE_DIR": "~/y"}) == top / "y"
 
 
+def test_the_home_of_a_user_that_does_not_exist_is_a_folder_of_that_name(top: Path) -> None:
+    assert find_storage_dir(top, {"EMPATHY_STORAGE_DIR": "~nobody-here/x"}) == top / "~nobody-here" / "x"
+    assert load_config(env={}, cwd=top, storage_dir="~nobody-here").storage_dir == top / "~nobody-here"
+
+
 def test_the_storage_folder_comes_from_argument_variable_file_search_in_this_order(top: Path) -> None:
     here = top / "a"
     assert load_config(env={}, cwd=here).storage_dir == top / ".empathy"

@@ -112,15 +112,22 @@ class LLMCall(Entered):
         reasoning_tokens: int | None = None,
     ) -> None:
         """Say what the call used, in tokens; `input_tokens` includes cached ones, `output_tokens` reasoning ones."""
-        given = (
-            input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
-        )  # fmt: skip
-        info = self._info or ResponseInfo()
-        for (name, _), value in zip(_USAGE, given, strict=True):
-            if value is not None and isinstance(value, int) and value >= 0:
-                setattr(info, name, int(value))
+        info = self._info
+        if info is None:
+            info = self._info = ResponseInfo()
+        if input_tokens is not None:
+            info.input_tokens = _count(input_tokens)
+        if output_tokens is not None:
+            info.output_tokens = _count(output_tokens)
+        if cache_read_tokens is not None:
+            info.cache_read_tokens = _count(cache_read_tokens)
+        if cache_write_tokens is not None:
+            info.cache_write_tokens = _count(cache_write_tokens)
+        if cache_write_1h_tokens is not None:
+            info.cache_write_1h_tokens = _count(cache_write_1h_tokens)
+        if reasoning_tokens is not None:
+            info.reasoning_tokens = _count(reasoning_tokens)
         info.usage_complete = True
-        self._info = info
 
     def set_response(
         self,
@@ -270,6 +277,7 @@ class LLMCall(Entered):
                 "duration_ms": round((time.perf_counter_ns() - self._attempt_ns) / 1e6, 3),
                 "error_type": describe_error(error)[0] if error is not None else None,
                 "cost": attributes.get(sc.COST),
+                "baseline_cost": attributes.get(sc.BASELINE_COST),
                 "cost_source": attributes.get(sc.COST_SOURCE),
             }
             attempt.update((name, attributes[key]) for name, key in _USAGE if key in attributes)
@@ -298,10 +306,18 @@ class LLMCall(Entered):
             if not failed and self._stream is not None:
                 attributes[sc.USAGE_COMPLETE] = False
         else:
-            for name, key in _USAGE:
-                value = getattr(info, name)
-                if value is not None:
-                    attributes[key] = value
+            if info.input_tokens is not None:
+                attributes[sc.INPUT_TOKENS] = info.input_tokens
+            if info.output_tokens is not None:
+                attributes[sc.OUTPUT_TOKENS] = info.output_tokens
+            if info.cache_read_tokens is not None:
+                attributes[sc.CACHE_READ_TOKENS] = info.cache_read_tokens
+            if info.cache_write_tokens is not None:
+                attributes[sc.CACHE_WRITE_TOKENS] = info.cache_write_tokens
+            if info.cache_write_1h_tokens is not None:
+                attributes[sc.CACHE_WRITE_1H_TOKENS] = info.cache_write_1h_tokens
+            if info.reasoning_tokens is not None:
+                attributes[sc.REASONING_TOKENS] = info.reasoning_tokens
             if self._provider is None and info.provider is not None:
                 attributes[sc.PROVIDER] = info.provider
             if info.model is not None:
@@ -445,6 +461,10 @@ class _Watcher:
             call._take(info)
 
 
+def _count(tokens: object) -> int | None:
+    return tokens if type(tokens) is int and 0 <= tokens < 2**63 else None
+
+
 def _nothing() -> None:
     return None
 
@@ -481,11 +501,15 @@ def _add_attempts(attributes: dict[str, Any], attempts: list[dict[str, Any]]) ->
         sc.COST not in attributes and attributes.get(sc.COST_SOURCE) == "unknown"
     ):
         attributes.pop(sc.COST, None)
+        attributes.pop(sc.BASELINE_COST, None)
         attributes[sc.COST_SOURCE] = "unknown"
         return
     attributes[sc.COST] = attributes.get(sc.COST, 0.0) + sum(attempt["cost"] for attempt in used)
     if attributes.get(sc.COST_SOURCE) == "none":
         attributes[sc.COST_SOURCE] = used[-1]["cost_source"]
+    baseline = attributes.get(sc.BASELINE_COST, 0.0) + sum(attempt.get("baseline_cost", 0.0) for attempt in used)
+    if baseline:
+        attributes[sc.BASELINE_COST] = baseline
 
 
 class NoCall(Entered):

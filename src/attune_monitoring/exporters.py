@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -363,10 +363,12 @@ def span_exporter(otlp: OtlpConfig, endpoint: str) -> SpanExporter:
     if otlp.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 
-        return GrpcExporter(**_grpc_arguments(otlp, endpoint))
+        with _no_exporter_variables():
+            return GrpcExporter(**_grpc_arguments(otlp, endpoint))
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 
-    return HttpExporter(**_http_arguments(otlp, endpoint))
+    with _no_exporter_variables():
+        return HttpExporter(**_http_arguments(otlp, endpoint))
 
 
 def metric_reader(otlp: OtlpConfig, endpoint: str) -> MetricReader:
@@ -378,12 +380,14 @@ def metric_reader(otlp: OtlpConfig, endpoint: str) -> MetricReader:
     if otlp.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 
-        arguments = _grpc_arguments(otlp, endpoint)
-        return PeriodicExportingMetricReader(GrpcExporter(preferred_temporality=temporality, **arguments))
+        with _no_exporter_variables():
+            arguments = _grpc_arguments(otlp, endpoint)
+            return PeriodicExportingMetricReader(GrpcExporter(preferred_temporality=temporality, **arguments))
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
 
-    arguments = _http_arguments(otlp, endpoint)
-    return PeriodicExportingMetricReader(HttpExporter(preferred_temporality=temporality, **arguments))
+    with _no_exporter_variables():
+        arguments = _http_arguments(otlp, endpoint)
+        return PeriodicExportingMetricReader(HttpExporter(preferred_temporality=temporality, **arguments))
 
 
 def _temporality(preference: str) -> dict[type, Any]:
@@ -432,6 +436,23 @@ def _http_arguments(otlp: OtlpConfig, endpoint: str) -> dict[str, Any]:
 
 def _read(path: str | None) -> bytes | None:
     return Path(path).read_bytes() if path else None
+
+
+@contextlib.contextmanager
+def _no_exporter_variables() -> Iterator[None]:
+    """Hide `OTEL_EXPORTER_OTLP_…` while an exporter is built: Config has read them, for the backend they are meant for.
+
+    The SDK's exporters merge them into every one, so that a second backend would be sent the first one's keys.
+    """
+    with _building:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("OTEL_EXPORTER_OTLP_")}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
+
+
+_building = threading.Lock()
 
 
 def _quiet() -> None:

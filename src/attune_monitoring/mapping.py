@@ -19,7 +19,6 @@ __all__ = [
     "Origin",
     "Pricer",
     "SpanData",
-    "baseline_cost",
     "call_record",
     "call_span",
     "cost_attributes",
@@ -58,48 +57,23 @@ class Origin(msgspec.Struct, frozen=True):
     under_pytest: bool = False
 
 
-class _Price(Protocol):
-    @property
-    def total(self) -> float: ...
-    @property
-    def source(self) -> str: ...
-
-
 class Pricer(Protocol):
-    """What mapping needs of a price list (USD); see pricing.py."""
+    """What mapping needs of a price list (USD); see pricing."""
 
-    def cost(
+    def quote(
         self,
         provider: str | None,
         model: str | None,
-        *,
         input_tokens: int | None,
         output_tokens: int | None,
-        cache_read_tokens: int = 0,
-        cache_write_tokens: int = 0,
-        cache_write_1h_tokens: int = 0,
-        at: float | None = None,
-        service_tier: str | None = None,
-        server_tool_calls: int = 0,
-    ) -> _Price | None:
-        """Return the cost of these tokens, or None where it is not known."""
-        ...
-
-    def baseline(
-        self,
-        provider: str | None,
-        model: str | None,
-        *,
-        input_tokens: int | None,
-        output_tokens: int | None,
-        cache_read_tokens: int = 0,
-        cache_write_tokens: int = 0,
-        cache_write_1h_tokens: int = 0,
-        at: float | None = None,
-        service_tier: str | None = None,
-        server_tool_calls: int = 0,
-    ) -> float | None:
-        """Return the cost of these tokens at the provider's premium model, or None where it is not known."""
+        cache_read_tokens: int,
+        cache_write_tokens: int,
+        cache_write_1h_tokens: int,
+        server_tool_calls: int,
+        service_tier: str | None,
+        at: float,
+    ) -> tuple[float | None, str, float | None]:
+        """Return the cost, its source, and the cost at the provider's premium model; None where unknown."""
         ...
 
     def tier(self, provider: str | None, model: str | None) -> str:
@@ -228,61 +202,44 @@ _COUNT_KEYS = (
 
 
 def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: bool, at: float) -> dict[str, Any]:
-    """Return the cost of a call whose other attributes are given, and where it is from; `at`: epoch seconds."""
-    get = attributes.get
-    if sc.COST in attributes:
-        return {sc.COST_SOURCE: get(sc.COST_SOURCE, "caller")}
-    complete = get(sc.USAGE_COMPLETE, True)
-    used = get(sc.INPUT_TOKENS)
-    output = get(sc.OUTPUT_TOKENS)
-    if used is None and output is None:
-        return {sc.COST_SOURCE: "none" if failed and complete else "unknown"}
-    if not complete:
-        return {sc.COST_SOURCE: "unknown"}
-    price = pricing.cost(
-        get(sc.PROVIDER),
-        get(sc.RESPONSE_MODEL) or get(sc.REQUEST_MODEL),
-        input_tokens=used,
-        output_tokens=output,
-        cache_read_tokens=get(sc.CACHE_READ_TOKENS, 0),
-        cache_write_tokens=get(sc.CACHE_WRITE_TOKENS, 0),
-        cache_write_1h_tokens=get(sc.CACHE_WRITE_1H_TOKENS, 0),
-        at=at,
-        service_tier=get(sc.SERVICE_TIER),
-        server_tool_calls=get(sc.SERVER_TOOL_CALLS, 0),
-    )
-    if price is None:
-        return {sc.COST_SOURCE: "unknown"}
-    return {sc.COST: price.total, sc.COST_SOURCE: price.source}
+    """Return cost, source and baseline of a call whose other attributes are given; `at`: epoch seconds.
 
-
-def baseline_cost(attributes: Mapping[str, Any], pricing: Pricer, *, at: float) -> float | None:
-    """Return what the same tokens would have cost at the provider's premium model (USD), where that is known.
-
-    Unknown where the call's own cost is: nothing can be saved against what is not known. `at`: epoch seconds.
+    The baseline is what the same tokens cost at the provider's premium model. Where the cost itself is not known there
+    is none: nothing can be saved against what is not known.
     """
     get = attributes.get
-    if sc.COST not in attributes:
-        return None
-    attempts = get(sc.ATTEMPTS)
-    if attempts is not None and get(sc.ORIGINAL_MODEL) is not None:
-        return None  # the tokens were used at several providers
-    return pricing.baseline(
+    used = get(sc.INPUT_TOKENS)
+    output = get(sc.OUTPUT_TOKENS)
+    given = get(sc.COST)
+    if given is None:
+        complete = get(sc.USAGE_COMPLETE, True)
+        if used is None and output is None:
+            return {sc.COST_SOURCE: "none" if failed and complete else "unknown"}
+        if not complete:
+            return {sc.COST_SOURCE: "unknown"}
+    cost, source, baseline = pricing.quote(
         get(sc.PROVIDER),
         get(sc.RESPONSE_MODEL) or get(sc.REQUEST_MODEL),
-        input_tokens=get(sc.INPUT_TOKENS),
-        output_tokens=get(sc.OUTPUT_TOKENS),
-        cache_read_tokens=get(sc.CACHE_READ_TOKENS, 0),
-        cache_write_tokens=get(sc.CACHE_WRITE_TOKENS, 0),
-        cache_write_1h_tokens=get(sc.CACHE_WRITE_1H_TOKENS, 0),
-        at=at,
-        service_tier=get(sc.SERVICE_TIER),
-        server_tool_calls=get(sc.SERVER_TOOL_CALLS, 0),
+        used,
+        output,
+        get(sc.CACHE_READ_TOKENS, 0),
+        get(sc.CACHE_WRITE_TOKENS, 0),
+        get(sc.CACHE_WRITE_1H_TOKENS, 0),
+        get(sc.SERVER_TOOL_CALLS, 0),
+        get(sc.SERVICE_TIER),
+        at,
     )
+    if given is not None:
+        cost, source = given, get(sc.COST_SOURCE, "caller")
+    if cost is None:
+        return {sc.COST_SOURCE: "unknown"}
+    if baseline is None:
+        return {sc.COST: cost, sc.COST_SOURCE: source}
+    return {sc.COST: cost, sc.COST_SOURCE: source, sc.BASELINE_COST: baseline}
 
 
 def call_record(
-    span: SpanData, origin: Origin, *, baseline: float | None = None, content: bool = False
+    span: SpanData, origin: Origin, *, content: bool = False
 ) -> LLMCallRecord:
     """Return the record of an ended LLM span whose attributes carry the current names (see `normalise`).
 
@@ -328,7 +285,6 @@ def call_record(
     values[_TRACE_ID] = span.trace_id
     values[_SPAN_ID] = span_id
     values[_PARENT_SPAN_ID] = span.parent_span_id
-    values[_BASELINE] = baseline
     values[_DIALECT] = span.dialect
     values[_SCOPE] = span.scope
     values[_SCOPE_VERSION] = span.scope_version
@@ -402,6 +358,7 @@ _RECORD_KEYS = (
     (sc.CACHE_WRITE_TOKENS, "cache_write_tokens"),
     (sc.REASONING_TOKENS, "reasoning_tokens"),
     (sc.FINISH_REASONS, "finish_reasons"),
+    (sc.BASELINE_COST, "baseline_cost"),
     (sc.PROJECT, "project"),
 )
 
@@ -523,7 +480,6 @@ _PARENT_SPAN_ID = _place("parent_span_id")
 _OPERATION = _place("operation")
 _REQUEST_MODEL = _place("request_model")
 _COST_SOURCE = _place("cost_source")
-_BASELINE = _place("baseline_cost")
 _CANCELLED = _place("cancelled")
 _DIALECT = _place("dialect")
 _SCOPE = _place("scope")
@@ -565,6 +521,7 @@ _PLACES = {
     sc.SERVER_TOOL_CALLS: _place("server_tool_calls"),
     sc.SERVICE_TIER: _place("service_tier"),
     sc.COST_SOURCE: _COST_SOURCE,
+    sc.BASELINE_COST: _place("baseline_cost"),
     sc.USAGE_COMPLETE: _place("usage_complete"),
     sc.CANCELLED: _CANCELLED,
     sc.PROJECT: _place("project"),

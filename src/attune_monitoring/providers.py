@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRati
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from attune_monitoring import semconv as sc
-from attune_monitoring.config import Config, describe, load_config
+from attune_monitoring.config import Config, describe, fallback_config, load_config
 from attune_monitoring.content import keeper
 from attune_monitoring.errors import ConfigError, MonitoringError
 from attune_monitoring.exporters import (
@@ -267,7 +267,7 @@ def configure(
     Args:
         path: a configuration file; by default `EMPATHY_CONFIG`, else the nearest monitoring.yaml.
         metric_readers: further readers of the metrics (OpenTelemetry SDK), for instance a Prometheus one.
-        overrides: fields of `Config` that win over everything else, for instance `storage_dir=…`.
+        overrides: keys of monitoring.yaml that win over everything else, for instance `storage_dir="…"`.
 
     Returns:
         What is active now.
@@ -635,18 +635,12 @@ def _ensure() -> trace.Tracer | None:
                 _log.error(
                     "The configuration is not used; recording to the local folder with defaults instead:\n%s", error
                 )
-                config = _fallback()
+                config = fallback_config()
             if not config.enabled:
                 _off = True
                 return None
             _active = _start(config)
         return _active.refresh()
-
-
-def _fallback() -> Config:
-    """The defaults, with nothing of the faulty configuration but the switches that turn telemetry off or elsewhere."""
-    kept = {key: value for key, value in os.environ.items() if key in ("EMPATHY_STORAGE_DIR", "OTEL_SDK_DISABLED")}
-    return load_config(None, env={**kept, "EMPATHY_CONFIG": os.devnull})
 
 
 def _tracer_provider() -> trace.TracerProvider | None:

@@ -19,7 +19,6 @@ from attune_monitoring.mapping import (
     Origin,
     Pricer,
     SpanData,
-    baseline_cost,
     call_record,
     cost_attributes,
     dialect_of,
@@ -186,8 +185,7 @@ class Recorder:
         if not opened.own:
             attributes = self._complete(span, opened, attributes)
         span.attributes = attributes
-        baseline = baseline_cost(attributes, self._pricing, at=span.end_ns / 1e9)
-        record = call_record(span, self._origin, baseline=baseline, content=self._content)
+        record = call_record(span, self._origin, content=self._content)
         if not opened.recorded:
             for sink in self.sinks:
                 sink.call(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import uuid
 from collections import Counter
@@ -109,15 +108,16 @@ class Entered:
         A generator may be closed from another task or thread, whose context never had ours: nothing is to be undone
         there, and OpenTelemetry's own `detach` would log an error.
         """
-        token, self._token = self._token, None
+        token: Any = self._token
         if token is None:
             return
-        reset = getattr(getattr(token, "var", None), "reset", None)
-        if reset is None:
-            otel_context.detach(token)  # type: ignore[arg-type]
-            return
-        with contextlib.suppress(ValueError):
-            reset(token)
+        self._token = None
+        try:
+            token.var.reset(token)
+        except AttributeError:  # not of contextvars: another runtime context is installed
+            otel_context.detach(token)
+        except ValueError:
+            pass
 
     def finish(self, error: BaseException | None) -> None:
         """End what was begun; `error` is what left the block, if anything did."""

@@ -15,6 +15,7 @@ import re
 import stat
 import sys
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ DETAILS = "workflow_details"
 """Every run, nested ones included, with all that is known of it."""
 
 SEGMENT_BYTES = 64 * 1024 * 1024
+LOOK_SECONDS = 0.01
+"""How long a writer trusts its segment before it looks at the path again. Archiving waits far longer than that for
+late lines; a line that goes to a file deleted less than this ago shares the fate of those before it."""
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 _NAME = re.compile(r"(?P<stream>[A-Za-z0-9_-]+)(?:\.w(?P<slot>\d{1,4}))?(?:\.(?P<number>\d{5,}))?\.jsonl")
@@ -129,6 +133,7 @@ class Appender:
         self._path = ""
         self._inode = (-1, -1)
         self._descriptor = -1
+        self._look_again = 0.0
         self._torn = False
         self._unsynced = False
         self._retired: list[int] = []
@@ -142,14 +147,10 @@ class Appender:
         r"""Append one line (without its `\n`) in one write; return whether all of it was taken by the system."""
         with self._lock:
             try:
-                try:
-                    found = os.stat(self._path)  # noqa: PTH116 - 1 µs instead of 4
-                    if (found.st_dev, found.st_ino) != self._inode:
-                        self._open(None)
-                    elif found.st_size >= self._limit:
-                        self._open(self._number + 1)
-                except FileNotFoundError:
-                    self._open(None)
+                now = time.monotonic()
+                if now >= self._look_again:
+                    self._look()
+                    self._look_again = now + LOOK_SECONDS
                 data = b"\n%b\n" % line if self._torn else line + b"\n"
                 written = os.write(self._descriptor, data)
                 if written != len(data):
@@ -159,8 +160,10 @@ class Appender:
                 if self._fsync != "never":
                     self._sync_soon()
             except OSError as error:
+                self._look_again = 0.0
                 return self._drop(error.strerror or type(error).__name__)
             except Exception as error:  # telemetry must not break the program that it watches
+                self._look_again = 0.0
                 return self._drop(type(error).__name__)
         return True
 
@@ -178,7 +181,20 @@ class Appender:
         with self._lock:
             self._retire()
             self._path = ""
+            self._look_again = 0.0
             self._close_retired()
+
+    def _look(self) -> None:
+        """Notice that the segment is full, or is no longer there: archived, or deleted."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - 1 µs instead of 4
+        except FileNotFoundError:
+            self._open(None)
+            return
+        if (found.st_dev, found.st_ino) != self._inode:
+            self._open(None)
+        elif found.st_size >= self._limit:
+            self._open(self._number + 1)
 
     def _open(self, number: int | None) -> None:
         """Open segment `number`, or the highest there is, or the first after it that has room."""
@@ -256,6 +272,7 @@ class Appender:
         self.dropped = Counter()
         self._retire()
         self._path = ""
+        self._look_again = 0.0
         self._close_retired()
 
 

@@ -42,7 +42,7 @@ def find_config_file(cwd: Path, env: Mapping[str, str]) -> Path | None:
         env: The environment variables.
     """
     if named := env.get("EMPATHY_CONFIG"):
-        return None if named == os.devnull else cwd / Path(named).expanduser()
+        return None if named == os.devnull else cwd / _expanded(named)
     for folder in _upward(cwd, env):
         for name in _CONFIG_NAMES:
             if _is_trusted_file(folder / name):
@@ -64,7 +64,7 @@ def find_storage_dir(cwd: Path, env: Mapping[str, str]) -> Path:
         ConfigError: The name is taken everywhere by links, files, or folders of other users.
     """
     if named := env.get("EMPATHY_STORAGE_DIR"):
-        return cwd / Path(named).expanduser()
+        return cwd / _expanded(named)
     folders = _upward(cwd, env)
     for folder in folders:
         if _is_own_folder(folder / _STORAGE):
@@ -88,7 +88,12 @@ def _upward(cwd: Path, env: Mapping[str, str]) -> list[Path]:
 
 
 def _home(env: Mapping[str, str]) -> Path:
-    return Path(env.get("HOME") or env.get("USERPROFILE") or "~").expanduser().resolve()
+    return Path(_expanded(env.get("HOME") or env.get("USERPROFILE") or "~")).resolve()
+
+
+def _expanded(path: str) -> str:
+    # Path.expanduser raises for a user without a home, as containers with arbitrary user ids have.
+    return os.path.expanduser(path)  # noqa: PTH111
 
 
 def _stat(path: Path) -> os.stat_result | None:

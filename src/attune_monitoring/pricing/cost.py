@@ -116,56 +116,50 @@ class Pricing:
             server_tool_calls: web searches that the provider ran. With one whose price is unknown, so is the cost.
         """
         try:
-            when = time() if at is None else at
-            entry = self._memo.get((provider, model, service_tier))
-            if entry is None or not entry[0] <= when < entry[1]:
-                entry = self._resolve(provider, model, service_tier, when)
-            _, _, band, higher, source, version = entry
-            if band is None or input_tokens is None:
-                return None
-            # Asked this way round, a NaN is refused as a negative count is.
-            if not (
-                input_tokens >= 0
-                and cache_read_tokens >= 0
-                and cache_write_tokens >= 0
-                and cache_write_1h_tokens >= 0
-                and server_tool_calls >= 0
-            ):
-                return None
-            written = cache_write_tokens
-            if cache_write_1h_tokens > written:
-                written = cache_write_1h_tokens
-            uncached = input_tokens - cache_read_tokens - written
-            if uncached < 0:
-                # The provider counts cached tokens beside the input, not in it.
-                uncached = 0
-            if higher:
-                total_input = uncached + cache_read_tokens + written
-                for candidate in higher:
-                    if total_input > candidate[0]:
-                        band = candidate
-            _, per_input, per_output, per_read, per_write, per_write_1h, per_search, per_request = band
-            if output_tokens is None:
-                if not isnan(per_output):
-                    return None
-            elif not output_tokens >= 0:
-                return None
-            # An unknown rate is NaN, and so is any sum with it; no tokens of a kind need no rate for it.
-            usd = per_request
-            if uncached:
-                usd += uncached * per_input
-            if output_tokens:
-                usd += output_tokens * per_output
-            if cache_read_tokens:
-                usd += cache_read_tokens * per_read
-            if written:
-                usd += (written - cache_write_1h_tokens) * per_write + cache_write_1h_tokens * per_write_1h
-            if server_tool_calls:
-                usd += server_tool_calls * per_search
-            usd /= 1e6
-            return Cost(usd, source, version) if usd < inf else None
+            entry = self._entry(provider, model, service_tier, time() if at is None else at)
+            usd = _usd(
+                entry,
+                input_tokens,
+                output_tokens,
+                cache_read_tokens,
+                cache_write_tokens,
+                cache_write_1h_tokens,
+                server_tool_calls,
+            )
+            return Cost(usd, entry[4], entry[5]) if usd < inf else None
         except Exception:
             return None
+
+    def quote(
+        self,
+        provider: str | None,
+        model: str | None,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        cache_read_tokens: int,
+        cache_write_tokens: int,
+        cache_write_1h_tokens: int,
+        server_tool_calls: int,
+        service_tier: str | None,
+        at: float,
+    ) -> tuple[float | None, str, float | None]:
+        """Return cost (USD), its source, and `baseline`: one look-up for what every call needs. Never raises."""
+        try:
+            entry = self._entry(provider, model, service_tier, at)
+            usage = (
+                input_tokens,
+                output_tokens,
+                cache_read_tokens,
+                cache_write_tokens,
+                cache_write_1h_tokens,
+                server_tool_calls,
+            )
+            usd = _usd(entry, *usage)
+            premium = self._premium(provider, model or "")
+            baseline = nan if premium is None else _usd(self._entry(*premium, service_tier, at), *usage)
+            return usd if usd < inf else None, entry[4], baseline if baseline < inf else None
+        except Exception:
+            return None, "table", None
 
     def rates(
         self,
@@ -237,6 +231,12 @@ class Pricing:
         )
         return None if cost is None else cost.total
 
+    def _entry(self, provider: str | None, model: str | None, service_tier: str | None, at: float) -> _Entry:
+        entry = self._memo.get((provider, model, service_tier))
+        if entry is None or not entry[0] <= at < entry[1]:
+            entry = self._resolve(provider, model, service_tier, at)
+        return entry
+
     def _resolve(self, provider: str | None, model: str | None, service_tier: str | None, at: float) -> _Entry:
         since, until, rates, source, version = self._find_rates(provider, model or "", service_tier, at)
         band = None if rates is None else _band(-1.0, rates)
@@ -295,6 +295,61 @@ class Pricing:
         name = self._aliases.get(name, name)
         known = load().provider(name) if name else None
         return known.id if known else name or None
+
+
+def _usd(
+    entry: _Entry,
+    input_tokens: int | None,
+    output_tokens: int | None,
+    cache_read_tokens: int,
+    cache_write_tokens: int,
+    cache_write_1h_tokens: int,
+    server_tool_calls: int,
+) -> float:
+    """What this usage costs in USD; NaN where it is not known."""
+    band, higher = entry[2], entry[3]
+    if band is None or input_tokens is None:
+        return nan
+    # Asked this way round, a NaN is refused as a negative count is.
+    if not (
+        input_tokens >= 0
+        and cache_read_tokens >= 0
+        and cache_write_tokens >= 0
+        and cache_write_1h_tokens >= 0
+        and server_tool_calls >= 0
+    ):
+        return nan
+    written = cache_write_tokens
+    if cache_write_1h_tokens > written:
+        written = cache_write_1h_tokens
+    uncached = input_tokens - cache_read_tokens - written
+    if uncached < 0:
+        # The provider counts cached tokens beside the input, not in it.
+        uncached = 0
+    if higher:
+        total_input = uncached + cache_read_tokens + written
+        for candidate in higher:
+            if total_input > candidate[0]:
+                band = candidate
+    _, per_input, per_output, per_read, per_write, per_write_1h, per_search, per_request = band
+    if output_tokens is None:
+        if not isnan(per_output):
+            return nan
+    elif not output_tokens >= 0:
+        return nan
+    # An unknown rate is NaN, and so is any sum with it; no tokens of a kind need no rate for it.
+    usd = per_request
+    if uncached:
+        usd += uncached * per_input
+    if output_tokens:
+        usd += output_tokens * per_output
+    if cache_read_tokens:
+        usd += cache_read_tokens * per_read
+    if written:
+        usd += (written - cache_write_1h_tokens) * per_write + cache_write_1h_tokens * per_write_1h
+    if server_tool_calls:
+        usd += server_tool_calls * per_search
+    return usd / 1e6
 
 
 def _check_names(provider: str | None, model: str) -> None:

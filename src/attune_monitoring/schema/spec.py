@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -69,7 +70,8 @@ class Checker:
 
     def locate(self, name: str) -> Path:
         """Return a path of the document; relative ones start at its folder, or at the working directory."""
-        return (self._document.folder or Path.cwd()) / Path(name).expanduser()
+        # Path.expanduser raises for a user without a home.
+        return (self._document.folder or Path.cwd()) / os.path.expanduser(name)  # noqa: PTH111
 
     def problem(self, node: Node, path: KeyPath, message: str) -> None:
         """Add a problem that stands at a value."""
