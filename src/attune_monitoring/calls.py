@@ -68,7 +68,8 @@ class LLMCall(Entered):
         if util is not None:
             self._handed = util.InferenceData()
             context = otel_context.set_value(util.CLIENT_INFERENCE_CONTEXT_KEY, self._handed, context)
-        super().__init__(context)
+        self.context = context
+        self._token = None
 
     # --- what a user calls
     @property

@@ -57,16 +57,19 @@ def span_data(span: ReadableSpan) -> SpanData:
     failed = status.status_code is StatusCode.ERROR
     # A plain dictionary lies inside; reading through the proxy of the public property costs six times as much.
     attributes = getattr(span._attributes, "_dict", None)
+    trace_id = span_id = None
+    if context is not None:
+        trace_id, span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
     return SpanData(
         span.name,
         dict(span.attributes or {}) if attributes is None else attributes,
         span.start_time or 0,
         span.end_time or 0,
-        f"{context.trace_id:032x}" if context is not None else None,
-        f"{context.span_id:016x}" if context is not None else None,
+        trace_id,
+        span_id,
         f"{parent.span_id:016x}" if parent is not None else None,
         failed,
-        status.description,
+        status.description if failed else None,
         _exceptions(span) if failed else (),
         scope.name if scope is not None else None,
         scope.version if scope is not None else None,

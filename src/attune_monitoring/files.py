@@ -52,8 +52,11 @@ class Files:
         self._thread: threading.Thread | None = None
         self._slot: Slot | None = None
         self._appenders: dict[str, Appender] = {}
+        self._calls: Appender | None = None
+        """Where calls go without a detour, which they do nearly always."""
         if not self._needs_slot():
             self._appenders = self._open(-1)
+            self._calls = self._appenders[CALLS]
         _live.add(self)
 
     @property
@@ -68,7 +71,10 @@ class Files:
 
     def call(self, record: LLMCallRecord) -> None:
         """Write a call."""
-        self._write(CALLS, encode_call(record))
+        if self._calls is not None:
+            self._calls.append(encode_call(record))
+        else:
+            self._write(CALLS, encode_call(record))
 
     def run(self, record: WorkflowRunRecord) -> None:
         """Write a run: everything to the details, and a root in the published format to the runs.

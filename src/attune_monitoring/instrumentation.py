@@ -36,10 +36,10 @@ class _Instrument:
     """
 
     _nothing: ClassVar[Entered] = NOTHING_ENTERED
+    _code: CodeType | None = None
+    _line = 0
 
     def __init__(self) -> None:
-        self._code: CodeType | None = None
-        self._line = 0
         self._entries: list[Entered] = []
 
     def _start(self, tracer: trace.Tracer) -> Entered:
@@ -87,12 +87,14 @@ class _Instrument:
 
     def _leave(self) -> Entered:
         # Several threads and tasks may have entered: ours is the one whose context is current here.
-        current = otel_context.get_current()
-        for entered in reversed(self._entries):
-            if entered.context is current:
-                self._entries.remove(entered)
-                return entered
-        return self._entries.pop()  # the block leaked a context of its own
+        entries = self._entries
+        if len(entries) > 1:
+            current = otel_context.get_current()
+            for entered in reversed(entries):
+                if entered.context is current:
+                    entries.remove(entered)
+                    return entered
+        return entries.pop()
 
     # --- decorator
     def __call__(self, function: _F) -> _F:
@@ -434,14 +436,12 @@ def _metadata_text(outer: str | None, metadata: Mapping[str, Any]) -> str:
 
 class _LLMCallInstrument(_Instrument):
     _nothing = NO_CALL
+    _located = False
 
-    def __init__(self, attributes: dict[str, Any]) -> None:
-        super().__init__()
+    def __init__(self, attributes: dict[str, Any], span_name: str) -> None:
+        self._entries = []
         self._attributes = attributes
-        model = attributes.get(sc.REQUEST_MODEL)
-        operation = attributes[sc.OPERATION]
-        self._span_name = f"{operation} {model}" if model is not None else operation
-        self._located = False
+        self._span_name = span_name
 
     def _start(self, tracer: trace.Tracer) -> Entered:
         if not self._located:
@@ -623,5 +623,5 @@ def llm_call(
         attributes[sc.SERVER_ADDRESS] = server_address
     if server_port is not None:
         attributes[sc.SERVER_PORT] = server_port
-    instrument = _LLMCallInstrument(attributes)
+    instrument = _LLMCallInstrument(attributes, operation if model is None else f"{operation} {model}")
     return instrument(function) if callable(function) else instrument

@@ -238,15 +238,14 @@ def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: b
     return {sc.COST: cost, sc.COST_SOURCE: source, sc.BASELINE_COST: baseline}
 
 
-def call_record(
-    span: SpanData, origin: Origin, *, content: bool = False
-) -> LLMCallRecord:
+def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLMCallRecord:
     """Return the record of an ended LLM span whose attributes carry the current names (see `normalise`).
 
     Durations keep milliseconds, the end time microseconds. Content goes in only where `content` says so.
     """
     attributes = span.attributes
     values = _BLANK.copy()
+    values[_CHAIN], values[_REASONS], values[_ATTEMPTS] = [], [], []
     # Over the attributes that are there, not over all that could be: this runs in the caller's thread.
     for key, value in attributes.items():
         place = _PLACES.get(key)
@@ -278,20 +277,11 @@ def call_record(
     else:
         values[_ERROR_TYPE] = None
         values[_SUCCESS] = not values[_CANCELLED]
-    values[_METADATA] = _json_object(attributes.get(sc.METADATA))
-    for place in _FRESH_LISTS:
-        if values[place] is None:
-            values[place] = []
-    values[_TRACE_ID] = span.trace_id
-    values[_SPAN_ID] = span_id
-    values[_PARENT_SPAN_ID] = span.parent_span_id
-    values[_DIALECT] = span.dialect
-    values[_SCOPE] = span.scope
-    values[_SCOPE_VERSION] = span.scope_version
-    values[_SERVICE] = origin.service
-    values[_HOST] = origin.host
-    values[_PID] = origin.pid
-    values[_UNDER_PYTEST] = origin.under_pytest
+    metadata = attributes.get(sc.METADATA)
+    values[_METADATA] = {} if metadata is None else _json_object(metadata)
+    values[_IDS] = span.trace_id, span_id, span.parent_span_id
+    values[_MADE_BY] = span.dialect, span.scope, span.scope_version
+    values[_PROCESS] = origin.service, origin.host, origin.pid, origin.under_pytest
     values[_CONTENT] = _content(attributes) if content else {}
     record = LLMCallRecord(*values)
     handed_in = attributes.get(sc.RECORD)
@@ -474,22 +464,17 @@ _SUCCESS = _place("success")
 _ERROR_TYPE = _place("error_type")
 _ERROR_MESSAGE = _place("error_message")
 _METADATA = _place("metadata")
-_TRACE_ID = _place("trace_id")
-_SPAN_ID = _place("span_id")
-_PARENT_SPAN_ID = _place("parent_span_id")
 _OPERATION = _place("operation")
 _REQUEST_MODEL = _place("request_model")
 _COST_SOURCE = _place("cost_source")
 _CANCELLED = _place("cancelled")
-_DIALECT = _place("dialect")
-_SCOPE = _place("scope")
-_SCOPE_VERSION = _place("scope_version")
-_SERVICE = _place("service")
-_HOST = _place("host")
-_PID = _place("pid")
-_UNDER_PYTEST = _place("under_pytest")
 _CONTENT = _place("content")
-_FRESH_LISTS = tuple(map(_place, ("fallback_chain", "finish_reasons", "attempts")))
+_CHAIN = _place("fallback_chain")
+_REASONS = _place("finish_reasons")
+_ATTEMPTS = _place("attempts")
+_IDS = slice(_place("trace_id"), _place("parent_span_id") + 1)
+_MADE_BY = slice(_place("dialect"), _place("scope_version") + 1)
+_PROCESS = slice(_place("service"), _place("under_pytest") + 1)
 
 _PLACES = {
     sc.WORKFLOW_NAME: _place("workflow_name"),
@@ -530,9 +515,9 @@ _PLACES = {
 }
 """Attributes that a record takes as they are, and where: the place of the field among the record's."""
 _CONVERTED: dict[str, tuple[int, Any]] = {
-    sc.FINISH_REASONS: (_place("finish_reasons"), list),
-    sc.FALLBACK_CHAIN: (_place("fallback_chain"), list),
-    sc.ATTEMPTS: (_place("attempts"), _json_list),
+    sc.FINISH_REASONS: (_REASONS, list),
+    sc.FALLBACK_CHAIN: (_CHAIN, list),
+    sc.ATTEMPTS: (_ATTEMPTS, _json_list),
     sc.TIME_TO_FIRST_CHUNK: (_place("time_to_first_token_ms"), lambda seconds: round(seconds * 1000, 3)),
 }
 
@@ -541,8 +526,6 @@ def _blank() -> list[Any]:
     """The values of a record of which nothing is known yet, in the order of its fields."""
     record = LLMCallRecord("", "", provider="unknown", tier="unknown", input_tokens=None, output_tokens=None)
     values = list(msgspec.structs.astuple(msgspec.structs.replace(record, estimated_cost=None)))
-    for place in (*_FRESH_LISTS, _METADATA, _CONTENT):
-        values[place] = None
     return values
 
 

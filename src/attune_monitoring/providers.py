@@ -61,7 +61,16 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
 
-__all__ = ["OpenTelemetryBackend", "active", "configure", "flush", "instrument", "log_llm_call", "log_workflow_run", "shutdown"]
+__all__ = [
+    "OpenTelemetryBackend",
+    "active",
+    "configure",
+    "flush",
+    "instrument",
+    "log_llm_call",
+    "log_workflow_run",
+    "shutdown",
+]
 
 _log = logging.getLogger("attune_monitoring")
 _SCHEMA = "https://opentelemetry.io/schemas/1.38.0"
@@ -500,7 +509,9 @@ def instrument(*names: str) -> list[str]:
 
 def _is_genai(point: Any) -> bool:
     # The names of OpenLLMetry's instrumentations are confusingly alike; the official ones live in these modules.
-    return str(point.value).startswith(("opentelemetry.instrumentation.genai.", "opentelemetry.instrumentation.google_genai"))
+    return str(point.value).startswith(
+        ("opentelemetry.instrumentation.genai.", "opentelemetry.instrumentation.google_genai")
+    )
 
 
 def _emit(span: SpanData, context: otel_context.Context, kind: SpanKind, *, recorded: bool) -> None:
@@ -607,11 +618,7 @@ def _tracer() -> trace.Tracer | None:
     current = _active
     if current is not None and not _stale:
         seen = current.seen
-        if (
-            seen is not None
-            and seen[0] is trace._TRACER_PROVIDER
-            and seen[1] is _metrics_internal._METER_PROVIDER
-        ):
+        if seen is not None and seen[0] is trace._TRACER_PROVIDER and seen[1] is _metrics_internal._METER_PROVIDER:
             return current.tracer
     if _off:
         return None

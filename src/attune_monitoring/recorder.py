@@ -115,6 +115,8 @@ class Recorder:
     ) -> None:
         """A span has begun; `key` and `parent_key` are span ids, `attributes` must stay live until it ends."""
         scope = scope_of(context)
+        if own and scope is NO_SCOPE and not (context is not None and RECORDED_KEY in context):
+            return  # nothing around it: what it stands for is all in its attributes
         opened = OpenSpan(key, attributes, scope, self._open.get(parent_key or 0), own, parent_key is None)
         self._keep(opened)
         if context is not None and RECORDED_KEY in context:
@@ -147,11 +149,17 @@ class Recorder:
         """A span has ended: write what it stands for."""
         opened = self._open.pop(_key(span.span_id), None)
         if opened is None:
+            if span.scope == sc.SCOPE and span.attributes.get(sc.OPERATION) in sc.CALL_OPERATIONS:
+                self._own_call_ended(span, None)
+                return
             opened = _unseen(span)
         kind = kind_of(span.attributes, is_root=opened.is_root)
         try:
             if kind == "call":
-                self._call_ended(span, opened)
+                if opened.own:
+                    self._own_call_ended(span, opened)
+                else:
+                    self._foreign_call_ended(span, opened)
             elif kind == "stage":
                 self._stage_ended(span, opened)
             elif kind == "workflow":
@@ -161,38 +169,43 @@ class Recorder:
                 self._leave_run(opened, opened.run)
 
     # --- calls
-    def _call_ended(self, span: SpanData, opened: OpenSpan) -> None:
-        attributes = span.attributes
-        outer = opened.scope.call
-        if opened.own:
-            span.dialect = "attune"
-        else:
-            span.dialect = dialect_of(attributes)
-            attributes = normalise(span, is_root=opened.is_root)
-        if attributes.get(sc.DELEGATED):
+    def _own_call_ended(self, span: SpanData, opened: OpenSpan | None) -> None:
+        span.dialect = "attune"
+        outer = opened.scope.call if opened is not None else None
+        if sc.DELEGATED in span.attributes:
             if isinstance(outer, LLMCall):
                 outer.delegate()
             return
-        used = sc.INPUT_TOKENS in attributes or sc.OUTPUT_TOKENS in attributes
-        if opened.covered and not opened.own:
-            return
         if isinstance(outer, LLMCall):
-            if not used:
+            if not _used(span.attributes):
                 return  # the call around it knows as much, and writes the record
-            attributes = {**outer.delegate(), **attributes}
-        elif not opened.own and not _cover(opened, used=used):
+            span.attributes = {**outer.delegate(), **span.attributes}
+        self._write_call(span, opened)
+
+    def _foreign_call_ended(self, span: SpanData, opened: OpenSpan) -> None:
+        if opened.covered:
             return
-        if not opened.own:
-            attributes = self._complete(span, opened, attributes)
-        span.attributes = attributes
+        span.dialect = dialect_of(span.attributes)
+        attributes = normalise(span, is_root=opened.is_root)
+        outer = opened.scope.call
+        if isinstance(outer, LLMCall):
+            if not _used(attributes):
+                return
+            attributes = {**outer.delegate(), **attributes}
+        elif not _cover(opened, used=_used(attributes)):
+            return
+        span.attributes = self._complete(span, opened, attributes)
+        self._write_call(span, opened)
+
+    def _write_call(self, span: SpanData, opened: OpenSpan | None) -> None:
         record = call_record(span, self._origin, content=self._content)
-        if not opened.recorded:
+        if opened is None or not opened.recorded:
             for sink in self.sinks:
                 sink.call(record)
         for sink in self._metric_sinks:
             sink.call(record)
-        run = opened.run
-        if run is None and record.run_id is not None and opened.own:
+        run = opened.run if opened is not None else None
+        if run is None and record.run_id is not None and span.scope == sc.SCOPE:
             run = self._runs.get(record.run_id)
         if run is not None:
             with self._lock:
@@ -384,6 +397,10 @@ def _cover(opened: OpenSpan, *, used: bool) -> bool:
     return True
 
 
+def _used(attributes: Mapping[str, Any]) -> bool:
+    return sc.INPUT_TOKENS in attributes or sc.OUTPUT_TOKENS in attributes
+
+
 def _looks_genai(attributes: Mapping[str, Any]) -> bool:
     return any(str(key).startswith(sc.GENAI_PREFIXES) for key in attributes)
 
@@ -416,4 +433,3 @@ def _stage_name(attributes: Mapping[str, Any]) -> str | None:
         if isinstance(value, str) and value:
             return value
     return None
-

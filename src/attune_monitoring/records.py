@@ -101,13 +101,14 @@ class LLMCallRecord(msgspec.Struct, frozen=True, gc=False):
     @property
     def cost(self) -> float | None:
         """What the call cost in USD: the actual cost where it is known, else the estimate; None when unknown."""
-        return self.actual_cost if self.actual_cost is not None else self.estimated_cost
+        value = self.actual_cost if self.actual_cost is not None else self.estimated_cost
+        return value if value is None or -math.inf < value < math.inf else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of this record's line (a new dictionary; nested values are shared)."""
         values = msgspec.structs.astuple(self)
         line: dict[str, Any] = dict(zip(_CALL_OLD, values, strict=False))
-        unknown = [key for key in _CALL_UNKNOWABLE if line[key] is None]
+        unknown = [key for key in _CALL_UNKNOWABLE if not _is_known(line[key])]
         for key in unknown:
             del line[key]
         line["metadata"] = _metadata(self.metadata, values, _CALL_NEW, unknown)
@@ -120,7 +121,7 @@ class LLMCallRecord(msgspec.Struct, frozen=True, gc=False):
         Raises:
             ValueError: `data` is not an object, or has no `call_id` or no readable `timestamp`.
         """
-        fields = _flatten(data, "call_id", "timestamp", _CALL_OLD, what="LLM call")
+        fields = _flatten(data, "call_id", "timestamp", _CALL_OLD, what="an LLM call")
         values = _coerce(fields, _CALL_FIELDS)
         for key in _CALL_UNKNOWABLE:
             if key in fields["__unknown__"]:
@@ -160,7 +161,7 @@ class WorkflowStageRecord(msgspec.Struct, frozen=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stage as published readers know it: the old keys and no others."""
-        return {key: value for key in _STAGE_OLD if (value := getattr(self, key)) is not None or key not in _UNKNOWABLE}
+        return {key: value for key in _STAGE_OLD if _is_known(value := getattr(self, key)) or key not in _UNKNOWABLE}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> WorkflowStageRecord:
@@ -235,7 +236,7 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
         line = self.to_dict()
         line["metadata"] = _metadata(self.metadata, msgspec.structs.astuple(self), _RUN_NEW, [])
         stages = [_changed(msgspec.structs.astuple(stage), _STAGE_NEW) for stage in self.stages]
-        if any(stages):
+        if any(stages) or any(not _UNKNOWABLE <= stage.keys() for stage in line["stages"]):
             line["metadata"].setdefault(ATTUNE, {})["stages"] = stages
         return line
 
@@ -246,7 +247,7 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
         Raises:
             ValueError: `data` is not an object, or has no `run_id`, no `workflow_name` or no readable `started_at`.
         """
-        fields = _flatten(data, "run_id", "started_at", _RUN_OLD, what="workflow run")
+        fields = _flatten(data, "run_id", "started_at", _RUN_OLD, what="a workflow run")
         values = _coerce(fields, _RUN_FIELDS)
         if "workflow_name" not in values:
             raise ValueError("not a workflow run record: no 'workflow_name'")
@@ -290,16 +291,16 @@ def parse_time(text: str) -> datetime:
     """
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except (OverflowError, OSError, TypeError) as error:
-        raise ValueError(f"not a time: {text!r}") from error
+    except (ValueError, OverflowError, OSError, TypeError) as error:
+        raise ValueError(f"not a time: {str(text)[:40]!r}") from error
 
 
 def encode_line(line: Mapping[str, Any]) -> bytes:
     r"""Return the JSON of one line without its `\n`; whatever JSON cannot hold becomes text, never an error."""
     try:
-        return msgspec.json.encode(line)
+        return _encode(line)
     except Exception:  # hostile values: circular, non-string keys, huge integers, broken __repr__ …
-        return msgspec.json.encode(_plain(line, 0))
+        return _encode(_plain(line, 0))
 
 
 def encode_call(record: LLMCallRecord) -> bytes:
@@ -308,26 +309,32 @@ def encode_call(record: LLMCallRecord) -> bytes:
     given = record.metadata
     old = values[: len(_CALL_OLD) - 1]
     extra = _CallExtra(*values[len(_CALL_OLD) :])
-    if None in old[10:13]:
-        extra.unknown = [key for key, value in zip(_CALL_OLD[10:13], old[10:13], strict=True) if value is None]
-        known = [msgspec.UNSET if value is None else value for value in old[10:13]]
+    if None in old[10:13] or not _is_known(old[12]):
+        extra.unknown = [key for key, value in zip(_CALL_UNKNOWABLE, old[10:13], strict=True) if not _is_known(value)]
+        known = [value if _is_known(value) else msgspec.UNSET for value in old[10:13]]
         old = (*old[:10], *known, *old[13:])
     if ATTUNE in given or record.pid is None:
         return encode_line(record.to_dict())  # not of a process of ours: rare, and its block may have to be left out
-    metadata = {**given, ATTUNE: extra}
+    metadata = dict(given)
     if record.run_id is not None:
         metadata.setdefault("run_id", record.run_id)
+    metadata[ATTUNE] = extra
     try:
-        return msgspec.json.encode(_CallLine(*old, metadata))
+        return _encode(_CallLine(*old, metadata))
     except Exception:
         return encode_line(record.to_dict())
+
+
+def _is_known(value: object) -> bool:
+    """JSON has no NaN and no infinity: either would be a null, which breaks the sums of published readers."""
+    return value is not None and (not isinstance(value, float) or math.isfinite(value))
 
 
 def _plain(value: object, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if -(2**63) <= value < 2**64 else float(value) if abs(value) < 2**1000 else str(value)[:64]
+        return value if -(2**63) <= value < 2**64 else float(value) if abs(value) < 2**1000 else f"{value:#x}"[:64]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
@@ -373,7 +380,7 @@ def _changed(values: tuple[Any, ...], new: list[tuple[str, Any]]) -> dict[str, A
 def _flatten(data: Any, identity: str, time: str, old: tuple[str, ...], *, what: str) -> dict[str, Any]:
     """Old keys and those below metadata.attune in one flat dictionary; the caller's is left as it is."""
     if not isinstance(data, Mapping):
-        raise ValueError(f"not a {what} record: {type(data).__name__} instead of an object")
+        raise ValueError(f"not {what} record: {type(data).__name__} instead of an object")
     fields = dict(data)
     metadata = fields.get("metadata")
     metadata = dict(metadata) if isinstance(metadata, Mapping) else {}
@@ -391,11 +398,14 @@ def _flatten(data: Any, identity: str, time: str, old: tuple[str, ...], *, what:
     fields["metadata"] = metadata
     fields["__unknown__"] = unknown if isinstance(unknown, list) else ()
     if not isinstance(fields.get(identity), str) or not fields[identity]:
-        raise ValueError(f"not a {what} record: no {identity!r}")
+        raise ValueError(f"not {what} record: no {identity!r}")
     when = fields.get(time)
     if not isinstance(when, str):
-        raise ValueError(f"not a {what} record: no {time!r}")
-    parse_time(when)
+        raise ValueError(f"not {what} record: no {time!r}")
+    try:
+        parse_time(when)
+    except ValueError:  # without the text: reports count these by their reason
+        raise ValueError(f"not {what} record: {time!r} is not a time") from None
     return fields
 
 
@@ -411,13 +421,15 @@ def _coerce(fields: Mapping[str, Any], table: Mapping[str, Callable[[Any], Any]]
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None if isinstance(value, (dict, list)) else str(value)
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**64) else None
 
 
 def _whole(value: Any) -> int | None:
-    if isinstance(value, int):
-        return int(value)
-    return int(value) if isinstance(value, float) and math.isfinite(value) else None
+    if not isinstance(value, (int, float)) or not -(2**63) <= value < 2**63:  # beyond, OTLP could not carry it
+        return None
+    return int(value)
 
 
 def _number(value: Any) -> float | None:
@@ -490,6 +502,7 @@ _RUN_FIELDS = _converters(WorkflowRunRecord)
 _RUN_NEW = _defaults(WorkflowRunRecord, "trigger")
 _RUN_OLD = WorkflowRunRecord.__struct_fields__[: -len(_RUN_NEW) - 1]
 
+_encode = msgspec.json.Encoder().encode
 _CallLine = msgspec.defstruct("_CallLine", [(key, Any) for key in _CALL_OLD], gc=False)
 _CallExtra: Any = msgspec.defstruct(
     "_CallExtra",

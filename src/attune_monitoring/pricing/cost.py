@@ -39,6 +39,8 @@ _Found: TypeAlias = tuple[float, float, Rates | None, Source, str]
 _Band: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 # since, until, rates, rates above each long-context threshold, source, version
 _Entry: TypeAlias = tuple[float, float, _Band | None, tuple[_Band, ...], Source, str]
+# since, until, the model's entry, that of its provider's premium model
+_Pair: TypeAlias = tuple[float, float, _Entry, _Entry | None]
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -84,6 +86,7 @@ class Pricing:
         self._premium_models = {name.lower(): model for name, model in premium_models.items()}
         self._live = live
         self._memo: dict[tuple[str | None, str | None, str | None], _Entry] = {}
+        self._pairs: dict[tuple[str | None, str | None, str | None], _Pair] = {}
         self._premium = lru_cache(_MEMO_LIMIT)(self._find_premium)
         self._tier = lru_cache(_MEMO_LIMIT)(self._find_tier)
 
@@ -145,7 +148,10 @@ class Pricing:
     ) -> tuple[float | None, str, float | None]:
         """Return cost (USD), its source, and `baseline`: one look-up for what every call needs. Never raises."""
         try:
-            entry = self._entry(provider, model, service_tier, at)
+            pair = self._pairs.get((provider, model, service_tier))
+            if pair is None or not pair[0] <= at < pair[1]:
+                pair = self._resolve_pair(provider, model, service_tier, at)
+            _, _, entry, premium = pair
             usage = (
                 input_tokens,
                 output_tokens,
@@ -155,8 +161,7 @@ class Pricing:
                 server_tool_calls,
             )
             usd = _usd(entry, *usage)
-            premium = self._premium(provider, model or "")
-            baseline = nan if premium is None else _usd(self._entry(*premium, service_tier, at), *usage)
+            baseline = nan if premium is None else _usd(premium, *usage)
             return usd if usd < inf else None, entry[4], baseline if baseline < inf else None
         except Exception:
             return None, "table", None
@@ -230,6 +235,18 @@ class Pricing:
             server_tool_calls=server_tool_calls,
         )
         return None if cost is None else cost.total
+
+    def _resolve_pair(self, provider: str | None, model: str | None, service_tier: str | None, at: float) -> _Pair:
+        entry = self._entry(provider, model, service_tier, at)
+        named = self._premium(provider, model or "")
+        premium = None if named is None else self._entry(*named, service_tier, at)
+        since = entry[0] if premium is None else max(entry[0], premium[0])
+        until = entry[1] if premium is None else min(entry[1], premium[1])
+        pair = since, until, entry, premium
+        if len(self._pairs) >= _MEMO_LIMIT:
+            self._pairs.clear()
+        self._pairs[provider, model, service_tier] = pair
+        return pair
 
     def _entry(self, provider: str | None, model: str | None, service_tier: str | None, at: float) -> _Entry:
         entry = self._memo.get((provider, model, service_tier))
