@@ -6,6 +6,7 @@ Names are imported when they are first used, so importing the package costs next
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ def _wire() -> None:
         return
 
     def first() -> Any:
-        importlib.import_module("attune_monitoring.providers")
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            HOOKS.tracer = lambda: None  # without importing the SDK at all
+        else:
+            importlib.import_module("attune_monitoring.providers")
         return HOOKS.tracer()
 
     HOOKS.wired = True

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.mapping import cost_attributes
-from attune_monitoring.responses import ResponseInfo, StreamReader, is_stream, read_response
+from attune_monitoring.responses import ResponseInfo, StreamReader, is_stream, provider_of, read_response
 from attune_monitoring.scope import HOOKS, Entered, Scope, scope_of, with_scope
 from attune_monitoring.spans import describe_error, end_span
 from attune_monitoring.streams import proxy
@@ -50,6 +50,7 @@ class LLMCall(Entered):
     _end_ns: int | None = None
     _delegated = False
     _handed: Any = None
+    _observed: ResponseInfo | None = None
 
     def __init__(self, span: trace.Span, context: otel_context.Context, attributes: dict[str, Any]) -> None:
         self._span = span
@@ -218,6 +219,14 @@ class LLMCall(Entered):
                 inherited[key] = self._attributes[key]
         return inherited
 
+    def holds(self, span: trace.Span) -> bool:
+        """Whether this is the call's own span."""
+        return span is self._span
+
+    def observed(self, info: ResponseInfo) -> None:
+        """Take what the client was answered inside, in case the user tells nothing."""
+        self._observed = info
+
     def returned(self, value: Any) -> Any:
         """Record a decorated function's response, or watch the stream that it returned."""
         try:
@@ -286,6 +295,7 @@ class LLMCall(Entered):
         except Exception as failure:
             HOOKS.failed("llm_call.retry", failure)
         self._info = None
+        self._observed = None
         self._stream = None
         self._stream_error = None
         self._end_ns = None
@@ -299,10 +309,10 @@ class LLMCall(Entered):
 
     def _read_attempt(self, *, failed: bool) -> dict[str, Any]:
         """Attributes of what the attempt in progress has used and cost."""
-        info = self._info
+        info = self._info or self._observed
         if info is None and self._handed is not None:
             info = _from_util_genai(self._handed)
-        attributes = dict(self._extra)
+        attributes = self._extra.copy()
         if info is None:
             if not failed and self._stream is not None:
                 attributes[sc.USAGE_COMPLETE] = False
@@ -349,9 +359,11 @@ class LLMCall(Entered):
         pricing = HOOKS.pricing
         if pricing is not None:
             known = attributes if sc.RESPONSE_MODEL in attributes else {**attributes, sc.REQUEST_MODEL: self._model}
-            attributes.update(cost_attributes(known, pricing, failed=failed, at=time.time()))
+            priced = cost_attributes(known, pricing, failed=failed, at=time.time())
+            tier = priced.pop(sc.TIER)
             if self._tier is None:
-                self._tier = pricing.tier(attributes.get(sc.PROVIDER), attributes.get(sc.RESPONSE_MODEL) or self._model)
+                self._tier = tier
+            attributes.update(priced)
         return attributes
 
     def _attempt_attributes(self) -> dict[str, Any]:
@@ -386,9 +398,13 @@ class LLMCall(Entered):
                 if self._attempts:
                     attributes.update(self._attempt_attributes())
                     _add_attempts(attributes, self._attempts)
+                if error is not None and sc.PROVIDER not in attributes:
+                    provider = provider_of(error)  # nothing was answered, but the error tells whose it is
+                    if provider is not None:
+                        attributes[sc.PROVIDER] = provider
                 if attributes.get(sc.PROVIDER) == self._attributes.get(sc.PROVIDER):
                     attributes.pop(sc.PROVIDER, None)  # known since the start
-                failure = self._info
+                failure = self._info or self._observed
                 if failure is not None and failure.error_type is not None and error is None:
                     error = _InBand(failure.error_type, failure.error_message)
                 model = attributes.get(sc.RESPONSE_MODEL)

@@ -38,6 +38,7 @@ __all__ = [
     "JSONLSpanExporter",
     "Pipeline",
     "RecorderProcessor",
+    "all_within",
     "metric_reader",
     "pricing_of",
     "span_data",
@@ -119,6 +120,7 @@ class RecorderProcessor(SpanProcessor):
             self.recorder.started(
                 span.context.span_id,
                 None if parent is None or parent.is_remote else parent.span_id,
+                span.name,
                 span._attributes,  # type: ignore[arg-type]  # live, and a Mapping
                 parent_context,
                 scope is not None and scope.name == sc.SCOPE,
@@ -166,9 +168,8 @@ class Pipeline(SpanProcessor):
         return
 
     def shutdown(self) -> None:
-        """Shut all down, each within its own time."""
-        for processor in self.processors:
-            processor.shutdown()
+        """Shut all down at the same time: one dead backend must not take the time of the others."""
+        all_within(_SHUTDOWN_SECONDS, [processor.shutdown for processor in self.processors])
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Flush all; return whether all was delivered."""
@@ -358,6 +359,25 @@ def within(seconds: float, work: Callable[[], object]) -> bool:
     deadline = time.monotonic() + seconds
     thread.join(max(0.0, deadline - time.monotonic()))
     return not thread.is_alive() and not failed
+
+
+def all_within(seconds: float, work: Sequence[Callable[[], object]]) -> bool:
+    """Do all of it at the same time; return whether all ended within `seconds` without failing."""
+    results: list[bool] = []
+
+    def do(one: Callable[[], object]) -> None:
+        results.append(within(seconds, one))
+
+    threads = [threading.Thread(target=do, args=(one,), name="attune-shutdown", daemon=True) for one in work]
+    deadline = time.monotonic() + seconds
+    try:
+        for thread in threads:
+            thread.start()
+    except RuntimeError:  # the interpreter is going down
+        return False
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return len(results) == len(work) and all(results)
 
 
 def span_exporter(otlp: OtlpConfig, endpoint: str) -> SpanExporter:

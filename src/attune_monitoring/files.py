@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -16,6 +17,8 @@ from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, encode_c
 from attune_monitoring.store import CALLS, DETAILS, RUNS, SEGMENT_BYTES, Appender, Slot
 
 __all__ = ["Files"]
+
+_log = logging.getLogger("attune_monitoring.store")
 
 
 class Files:
@@ -135,7 +138,16 @@ class Files:
 
     def _enqueue(self, stream: str, line: bytes) -> None:
         if len(self._queue) >= self._queue_size:
-            self._overflowed += 1
+            with self._wake:
+                self._overflowed += 1
+                first = self._overflowed == 1
+            if first:
+                _log.warning(
+                    "A record was dropped: %d wait for the disk of %s already. The program goes on; further losses are "
+                    "counted and not logged. A faster disk or a larger queue_size helps.",
+                    self._queue_size,
+                    self.folder,
+                )
             return
         self._queue.append((stream, line))
         if self._thread is None:
@@ -167,7 +179,7 @@ class Files:
         self._queue.clear()
         self._thread = None
         self._busy = False
-        self._overflowed = 0
+        self._overflowed = self._lost_before = 0
         if self._needs_slot():
             self._slot = None
             self._appenders = {}

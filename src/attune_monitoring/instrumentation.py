@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from types import CodeType
 from typing import Any, ClassVar, Literal, TypeVar, cast, overload
 
@@ -55,6 +55,8 @@ class _Instrument:
                 return self._nothing
             entered = self._start(tracer)
             entered.attach()
+        except RecursionError:  # the user's function may still fit where we and a log message do not
+            return self._nothing
         except Exception as error:
             HOOKS.failed(type(self).__name__, error)
             return self._nothing
@@ -66,15 +68,15 @@ class _Instrument:
             frame = sys._getframe(1)
             self._code, self._line = frame.f_code, frame.f_lineno
         entered = self._enter()
-        if entered is not self._nothing:
-            self._entries.append(entered)
+        # What could not begin keeps its place, or its end would be taken for that of another thread's block.
+        begun = entered if entered is not self._nothing else Entered(otel_context.get_current())
+        self._entries.append(begun)
         return entered
 
     def __exit__(self, kind: object, error: BaseException | None, trace_: object) -> None:
-        if self._entries:
-            entered = self._leave()
-            entered.detach()
-            _finish(entered, error)
+        entered = self._leave()
+        entered.detach()
+        _finish(entered, error)
 
     async def __aenter__(self) -> Any:
         if self._code is None:
@@ -88,28 +90,28 @@ class _Instrument:
     def _leave(self) -> Entered:
         # Several threads and tasks may have entered: ours is the one whose context is current here.
         entries = self._entries
-        if len(entries) > 1:
-            current = otel_context.get_current()
-            for entered in reversed(entries):
-                if entered.context is current:
-                    entries.remove(entered)
-                    return entered
-        return entries.pop()
+        current = otel_context.get_current()
+        for entered in reversed(entries):
+            if entered.context is current:
+                entries.remove(entered)
+                return entered
+        return entries.pop()  # the block leaked a context of its own
 
     # --- decorator
     def __call__(self, function: _F) -> _F:
         if isinstance(function, (staticmethod, classmethod)):
             return cast(_F, type(function)(self(function.__func__)))
-        target = inspect.unwrap(function)
+        runs = _what_runs(function)
+        target = inspect.unwrap(runs)
         self._named(getattr(target, "__qualname__", type(target).__name__).rpartition("<locals>.")[2])
         code = getattr(target, "__code__", None)
         if code is not None:
             self._code, self._line = code, code.co_firstlineno
-        if inspect.isasyncgenfunction(function):
+        if inspect.isasyncgenfunction(runs):
             wrapper: Any = _wrap_async_generator(self, function)
-        elif inspect.isgeneratorfunction(function):
+        elif inspect.isgeneratorfunction(runs):
             wrapper = _wrap_generator(self, function)
-        elif inspect.iscoroutinefunction(function):
+        elif inspect.iscoroutinefunction(runs):
             wrapper = _wrap_coroutine(self, function)
         else:
             wrapper = _wrap_function(self, function)
@@ -121,9 +123,35 @@ class _Instrument:
             attributes[sc.CODE_LINE] = self._line
 
 
+def _what_runs(function: Any) -> Any:
+    """Look through `functools.partial` and objects with `__call__`: what runs may be a coroutine or a generator."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function) or isinstance(function, type):
+        return function
+    call = getattr(type(function), "__call__", None)
+    return call if inspect.isfunction(call) else function
+
+
+def _returned(entered: Entered, value: Any) -> Any:
+    try:
+        return entered.returned(value)
+    except RecursionError:
+        return value
+
+
+def _yielded(entered: Entered, value: Any) -> None:
+    try:
+        entered.yielded(value)
+    except RecursionError:
+        return
+
+
 def _finish(entered: Entered, error: BaseException | None) -> None:
     try:
         entered.finish(error)
+    except RecursionError:  # nor is there room to say so
+        return
     except Exception as failure:
         HOOKS.failed(type(entered).__name__, failure)
 
@@ -140,7 +168,7 @@ def _wrap_function(instrument: _Instrument, function: Callable[..., Any]) -> Cal
             _finish(entered, error)
             raise
         entered.detach()
-        result = entered.returned(result)
+        result = _returned(entered, result)
         _finish(entered, None)
         return result
 
@@ -159,7 +187,7 @@ def _wrap_coroutine(instrument: _Instrument, function: Callable[..., Any]) -> Ca
             _finish(entered, error)
             raise
         entered.detach()
-        result = entered.returned(result)
+        result = _returned(entered, result)
         _finish(entered, None)
         return result
 
@@ -186,7 +214,7 @@ def _wrap_generator(instrument: _Instrument, function: Callable[..., Any]) -> Ca
                     return stop.value
                 finally:
                     entered.detach()
-                entered.yielded(item)
+                _yielded(entered, item)
                 try:
                     value = yield item
                 except GeneratorExit:
@@ -203,6 +231,7 @@ def _wrap_generator(instrument: _Instrument, function: Callable[..., Any]) -> Ca
         finally:
             entered.detach()
             _finish_generator(entered, error, exhausted=exhausted)
+            error = value = None  # its traceback holds this frame: no circle for the garbage collector
 
     return wrapper
 
@@ -215,15 +244,16 @@ def _wrap_async_generator(instrument: _Instrument, function: Callable[..., Any])
         exhausted = False
         try:
             step, value = generator.asend, None
+            awaitable = _first_step(generator)
             while True:
                 try:
-                    item = await step(value)
+                    item = await awaitable
                 except StopAsyncIteration:
                     exhausted = True
                     return
                 finally:
                     entered.detach()
-                entered.yielded(item)
+                _yielded(entered, item)
                 try:
                     value = yield item
                 except GeneratorExit:
@@ -237,14 +267,30 @@ def _wrap_async_generator(instrument: _Instrument, function: Callable[..., Any])
                     step = generator.asend
                 if entered is not instrument._nothing:
                     entered.attach()
+                awaitable = step(value)
         except BaseException as raised:
             error = raised
             raise
         finally:
             entered.detach()
             _finish_generator(entered, error, exhausted=exhausted)
+            error = value = None  # its traceback holds this frame: no circle for the garbage collector
 
     return wrapper
+
+
+def _first_step(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
+    """Begin the inner generator without the event loop's knowledge.
+
+    At its end the loop closes all generators that it knows at the same time: it would close the inner one while ours
+    is doing that.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def _finish_generator(entered: Entered, error: BaseException | None, *, exhausted: bool) -> None:
@@ -253,6 +299,8 @@ def _finish_generator(entered: Entered, error: BaseException | None, *, exhauste
             entered.finish_generator(error, exhausted=exhausted)
         else:
             entered.finish(error)
+    except RecursionError:
+        return
     except Exception as failure:
         HOOKS.failed(type(entered).__name__, failure)
 
@@ -453,9 +501,21 @@ class _LLMCallInstrument(_Instrument):
         self._attributes.setdefault(sc.STEP_NAME, name)
 
 
+def _is_decorated(given: object) -> bool:
+    return callable(given) or isinstance(given, classmethod)  # which alone of the methods cannot be called itself
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:
+        HOOKS.failed("an argument", error)
+        return ""
+
+
 def _annotations(user_id: object, session_id: object, project: object) -> dict[str, str]:
     given = ((sc.USER_ID, user_id), (sc.CONVERSATION_ID, session_id), (sc.PROJECT, project))
-    return {key: str(value) for key, value in given if value is not None}
+    return {key: _text(value) for key, value in given if value is not None}
 
 
 @overload
@@ -488,7 +548,7 @@ def workflow(
         project: whose bill it goes to.
         trigger: what started it (free text).
     """
-    if callable(name):
+    if _is_decorated(name):
         return _Workflow(None, {}, None)(name)
     return _Workflow(name, _annotations(user_id, session_id, project), trigger)
 
@@ -505,7 +565,7 @@ def stage(name: Any = None, *, tier: str | None = None, task_type: str | None = 
         tier: cheap, capable or premium: what the calls inside are, unless they say otherwise.
         task_type: what the calls inside are for, unless they say otherwise.
     """
-    if callable(name):
+    if _is_decorated(name):
         return _Stage(None, None, None)(name)
     return _Stage(name, tier, task_type)
 
@@ -522,7 +582,7 @@ def tool(name: Any = None, *, call_id: str | None = None, type: str | None = Non
         call_id: the id that the model gave to this call.
         type: function, extension or datastore.
     """
-    if callable(name):
+    if _is_decorated(name):
         return _Tool(None, None, None)(name)
     return _Tool(name, call_id, type)
 
@@ -557,7 +617,7 @@ def annotate(
         project: whose bill it goes to.
         metadata: anything else that JSON can hold; stands in the records' `metadata`.
     """
-    if callable(function):
+    if _is_decorated(function):
         return _Annotate({}, {})(function)
     return _Annotate(_annotations(user_id, session_id, project), metadata)
 
@@ -609,19 +669,19 @@ def llm_call(
     """
     attributes: dict[str, Any] = {sc.OPERATION: operation}
     if provider is not None:
-        provider = str(provider)
+        provider = _text(provider)
         attributes[sc.PROVIDER] = sc.PROVIDER_ALIASES.get(provider.lower(), provider)
     if model is not None:
-        attributes[sc.REQUEST_MODEL] = str(model)
+        attributes[sc.REQUEST_MODEL] = _text(model)
     if task_type is not None:
-        attributes[sc.TASK_TYPE] = str(task_type)
+        attributes[sc.TASK_TYPE] = _text(task_type)
     if tier is not None:
-        attributes[sc.TIER] = str(tier)
+        attributes[sc.TIER] = _text(tier)
     if step is not None:
-        attributes[sc.STEP_NAME] = str(step)
+        attributes[sc.STEP_NAME] = _text(step)
     if server_address is not None:
         attributes[sc.SERVER_ADDRESS] = server_address
     if server_port is not None:
         attributes[sc.SERVER_PORT] = server_port
     instrument = _LLMCallInstrument(attributes, operation if model is None else f"{operation} {model}")
-    return instrument(function) if callable(function) else instrument
+    return instrument(function) if _is_decorated(function) else instrument

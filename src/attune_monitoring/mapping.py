@@ -72,8 +72,8 @@ class Pricer(Protocol):
         server_tool_calls: int,
         service_tier: str | None,
         at: float,
-    ) -> tuple[float | None, str, float | None]:
-        """Return the cost, its source, and the cost at the provider's premium model; None where unknown."""
+    ) -> tuple[float | None, str, float | None, str]:
+        """Return cost, its source, the cost at the provider's premium model (None where unknown), and the tier."""
         ...
 
     def tier(self, provider: str | None, model: str | None) -> str:
@@ -84,8 +84,12 @@ class Pricer(Protocol):
 def kind_of(attributes: Mapping[str, Any], *, is_root: bool) -> Kind:
     """Say what a span is, from its attributes in any dialect; `is_root`: it has no parent in this trace."""
     operation = attributes.get(sc.OPERATION)
-    if operation in sc.CALL_OPERATIONS:
+    if not isinstance(operation, str):
+        operation = None
+    elif operation in sc.CALL_OPERATIONS:
         return "call"
+    elif sc.RECORD in attributes and operation != sc.INVOKE_WORKFLOW:
+        return "call"  # a record handed in by a caller, whatever its operation
     if operation is None:
         if sc.SPAN_KIND in attributes:
             return "stage"
@@ -155,7 +159,9 @@ def normalise(span: SpanData, *, is_root: bool) -> dict[str, Any]:
         count = _count(_first(attributes, field))
         if count is not None:
             result[key] = count
-    operation = attributes.get(sc.OPERATION) or _foreign_operation(attributes, is_root=is_root) or sc.CHAT
+    operation = attributes.get(sc.OPERATION)
+    if not isinstance(operation, str) or not operation:
+        operation = _foreign_operation(attributes, is_root=is_root) or sc.CHAT
     result[sc.OPERATION] = operation
     provider = result.get(sc.PROVIDER)
     if provider is not None:
@@ -165,9 +171,9 @@ def normalise(span: SpanData, *, is_root: bool) -> dict[str, Any]:
     if sc.INPUT_TOKENS in result and cached > result[sc.INPUT_TOKENS]:
         result[sc.INPUT_TOKENS] += cached
     cost = _number(_first(attributes, "cost"))
-    if cost is not None:
+    if cost is not None and cost >= 0:
         result[sc.COST] = cost
-        result[sc.COST_SOURCE] = "reported"
+        result[sc.COST_SOURCE] = attributes.get(sc.COST_SOURCE, "reported")
     reasons = _reasons(_first(attributes, "finish_reasons"))
     if reasons:
         result[sc.FINISH_REASONS] = reasons
@@ -187,6 +193,7 @@ _TEXT_KEYS = (
     (sc.RESPONSE_ID, "response_id"),
     (sc.CONVERSATION_ID, "session_id"),
     (sc.USER_ID, "user_id"),
+    (sc.WORKFLOW_NAME, "workflow"),
     (sc.STAGE_NAME, "stage"),
     (sc.SERVICE_TIER, "service_tier"),
     (sc.CODE_FILE, "source_file"),
@@ -202,7 +209,7 @@ _COUNT_KEYS = (
 
 
 def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: bool, at: float) -> dict[str, Any]:
-    """Return cost, source and baseline of a call whose other attributes are given; `at`: epoch seconds.
+    """Return cost, source, baseline and tier of a call whose other attributes are given; `at`: epoch seconds.
 
     The baseline is what the same tokens cost at the provider's premium model. Where the cost itself is not known there
     is none: nothing can be saved against what is not known.
@@ -211,13 +218,7 @@ def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: b
     used = get(sc.INPUT_TOKENS)
     output = get(sc.OUTPUT_TOKENS)
     given = get(sc.COST)
-    if given is None:
-        complete = get(sc.USAGE_COMPLETE, True)
-        if used is None and output is None:
-            return {sc.COST_SOURCE: "none" if failed and complete else "unknown"}
-        if not complete:
-            return {sc.COST_SOURCE: "unknown"}
-    cost, source, baseline = pricing.quote(
+    cost, source, baseline, tier = pricing.quote(
         get(sc.PROVIDER),
         get(sc.RESPONSE_MODEL) or get(sc.REQUEST_MODEL),
         used,
@@ -231,11 +232,15 @@ def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: b
     )
     if given is not None:
         cost, source = given, get(sc.COST_SOURCE, "caller")
+    elif not get(sc.USAGE_COMPLETE, True):
+        cost = None
+    elif used is None and output is None and failed:
+        return {sc.COST_SOURCE: "none", sc.TIER: tier}
     if cost is None:
-        return {sc.COST_SOURCE: "unknown"}
+        return {sc.COST_SOURCE: "unknown", sc.TIER: tier}
     if baseline is None:
-        return {sc.COST: cost, sc.COST_SOURCE: source}
-    return {sc.COST: cost, sc.COST_SOURCE: source, sc.BASELINE_COST: baseline}
+        return {sc.COST: cost, sc.COST_SOURCE: source, sc.TIER: tier}
+    return {sc.COST: cost, sc.COST_SOURCE: source, sc.BASELINE_COST: baseline, sc.TIER: tier}
 
 
 def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLMCallRecord:
@@ -248,12 +253,11 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
     values[_CHAIN], values[_REASONS], values[_ATTEMPTS] = [], [], []
     # Over the attributes that are there, not over all that could be: this runs in the caller's thread.
     for key, value in attributes.items():
-        place = _PLACES.get(key)
-        if place is not None:
-            values[place] = value
-        elif key in _CONVERTED:
-            place, convert = _CONVERTED[key]
-            values[place] = convert(value)
+        values[_PLACES[key]] = value
+    for key, (place, convert) in _CONVERTED.items():
+        if key in attributes:
+            values[place] = convert(attributes[key])
+    del values[_ELSEWHERE:]
     span_id = span.span_id
     values[_CALL_ID] = span_id or uuid.uuid4().hex
     values[_TIMESTAMP] = format_time(span.end_ns)
@@ -294,10 +298,10 @@ def call_span(record: LLMCallRecord) -> SpanData:
     attributes: dict[str, Any] = {sc.OPERATION: record.operation, sc.PROVIDER: record.provider}
     for key, name in _RECORD_KEYS:
         value = getattr(record, name)
-        if value is not None and value != [] and value != 0:
+        if value is not None and value != [] and value != 0 and not _too_large(value):
             attributes[key] = value
     for key, count in ((sc.INPUT_TOKENS, record.input_tokens), (sc.OUTPUT_TOKENS, record.output_tokens)):
-        if count is not None and -(2**63) <= count < 2**63:
+        if count is not None and not _too_large(count):
             attributes[key] = count
     if record.cost is not None:
         attributes[sc.COST] = record.cost
@@ -314,7 +318,7 @@ def call_span(record: LLMCallRecord) -> SpanData:
     span = SpanData(
         name=f"{record.operation} {record.model_id}".strip(),
         attributes=attributes,
-        start_ns=end_ns - max(0, record.latency_ms) * 1_000_000,
+        start_ns=max(0, end_ns - max(0, record.latency_ms) * 1_000_000),
         end_ns=end_ns,
         trace_id=record.trace_id,
         span_id=record.span_id,
@@ -358,7 +362,8 @@ def _difference(wanted: LLMCallRecord, got: LLMCallRecord) -> str:
     fields = {
         name: value
         for name in LLMCallRecord.__struct_fields__
-        if (value := getattr(wanted, name)) != getattr(got, name) and (value or name not in _PROVENANCE)
+        if (value := getattr(wanted, name)) != getattr(got, name)
+        and not (name in _PROVENANCE and (value is None or value is False))
     }
     return encode_line(fields).decode()
 
@@ -383,7 +388,12 @@ _PROVENANCE = frozenset(
 
 def _nanoseconds(timestamp: str) -> int:
     moment = parse_time(timestamp)
-    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+    return max(0, int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000)
+
+
+def _too_large(value: object) -> bool:
+    # One such integer on a span would make OTLP fail for the whole batch.
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 def _error_message(span: SpanData) -> str | None:
@@ -421,9 +431,18 @@ def _number(value: Any) -> float | None:
 
 def _reasons(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        items = _json_list(value) if value.startswith("[") else [value]
+        items = _json_list(value) if value.startswith("[") else [value] if value else []
         return tuple(str(item) for item in items)
     return tuple(str(item) for item in value) if isinstance(value, Sequence) else ()
+
+
+def _texts(value: Any) -> list[str]:
+    return list(value) if type(value) is tuple else list(_reasons(value))
+
+
+def _milliseconds(seconds: Any) -> float | None:
+    number = _number(seconds)
+    return None if number is None else round(number * 1000, 3)
 
 
 def _json_object(text: Any) -> dict[str, Any]:
@@ -476,49 +495,60 @@ _IDS = slice(_place("trace_id"), _place("parent_span_id") + 1)
 _MADE_BY = slice(_place("dialect"), _place("scope_version") + 1)
 _PROCESS = slice(_place("service"), _place("under_pytest") + 1)
 
-_PLACES = {
-    sc.WORKFLOW_NAME: _place("workflow_name"),
-    sc.STEP_NAME: _STEP,
-    sc.USER_ID: _place("user_id"),
-    sc.CONVERSATION_ID: _place("session_id"),
-    sc.TASK_TYPE: _place("task_type"),
-    sc.PROVIDER: _place("provider"),
-    sc.TIER: _place("tier"),
-    sc.RESPONSE_MODEL: _MODEL,
-    sc.INPUT_TOKENS: _INPUT,
-    sc.OUTPUT_TOKENS: _OUTPUT,
-    sc.COST: _COST,
-    sc.ORIGINAL_PROVIDER: _place("original_provider"),
-    sc.ORIGINAL_MODEL: _ORIGINAL_MODEL,
-    sc.RETRY_COUNT: _place("retry_count"),
-    sc.CIRCUIT_BREAKER: _place("circuit_breaker_state"),
-    sc.ERROR_TYPE: _ERROR_TYPE,
-    sc.RUN_ID: _place("run_id"),
-    sc.STAGE_ID: _place("stage_id"),
-    sc.OPERATION: _OPERATION,
-    sc.REQUEST_MODEL: _REQUEST_MODEL,
-    sc.RESPONSE_ID: _place("response_id"),
-    sc.CACHE_READ_TOKENS: _place("cache_read_tokens"),
-    sc.CACHE_WRITE_TOKENS: _place("cache_write_tokens"),
-    sc.CACHE_WRITE_1H_TOKENS: _place("cache_write_1h_tokens"),
-    sc.REASONING_TOKENS: _place("reasoning_tokens"),
-    sc.TOOL_CALLS: _place("tool_calls"),
-    sc.SERVER_TOOL_CALLS: _place("server_tool_calls"),
-    sc.SERVICE_TIER: _place("service_tier"),
-    sc.COST_SOURCE: _COST_SOURCE,
-    sc.BASELINE_COST: _place("baseline_cost"),
-    sc.USAGE_COMPLETE: _place("usage_complete"),
-    sc.CANCELLED: _CANCELLED,
-    sc.PROJECT: _place("project"),
-    sc.CODE_FILE: _place("source_file"),
-    sc.CODE_LINE: _place("source_line"),
-}
+
+class _Places(dict[str, int]):
+    """Where a record has what an attribute says; what a record does not have goes behind its last field."""
+
+    def __missing__(self, key: str) -> int:
+        return _ELSEWHERE
+
+
+_ELSEWHERE = len(LLMCallRecord.__struct_fields__)
+_PLACES = _Places(
+    {
+        sc.WORKFLOW_NAME: _place("workflow_name"),
+        sc.STEP_NAME: _STEP,
+        sc.USER_ID: _place("user_id"),
+        sc.CONVERSATION_ID: _place("session_id"),
+        sc.TASK_TYPE: _place("task_type"),
+        sc.PROVIDER: _place("provider"),
+        sc.TIER: _place("tier"),
+        sc.RESPONSE_MODEL: _MODEL,
+        sc.INPUT_TOKENS: _INPUT,
+        sc.OUTPUT_TOKENS: _OUTPUT,
+        sc.COST: _COST,
+        sc.ORIGINAL_PROVIDER: _place("original_provider"),
+        sc.ORIGINAL_MODEL: _ORIGINAL_MODEL,
+        sc.RETRY_COUNT: _place("retry_count"),
+        sc.CIRCUIT_BREAKER: _place("circuit_breaker_state"),
+        sc.ERROR_TYPE: _ERROR_TYPE,
+        sc.RUN_ID: _place("run_id"),
+        sc.STAGE_ID: _place("stage_id"),
+        sc.OPERATION: _OPERATION,
+        sc.REQUEST_MODEL: _REQUEST_MODEL,
+        sc.RESPONSE_ID: _place("response_id"),
+        sc.CACHE_READ_TOKENS: _place("cache_read_tokens"),
+        sc.CACHE_WRITE_TOKENS: _place("cache_write_tokens"),
+        sc.CACHE_WRITE_1H_TOKENS: _place("cache_write_1h_tokens"),
+        sc.REASONING_TOKENS: _place("reasoning_tokens"),
+        sc.TOOL_CALLS: _place("tool_calls"),
+        sc.SERVER_TOOL_CALLS: _place("server_tool_calls"),
+        sc.SERVICE_TIER: _place("service_tier"),
+        sc.COST_SOURCE: _COST_SOURCE,
+        sc.BASELINE_COST: _place("baseline_cost"),
+        sc.USAGE_COMPLETE: _place("usage_complete"),
+        sc.CANCELLED: _CANCELLED,
+        sc.PROJECT: _place("project"),
+        sc.CODE_FILE: _place("source_file"),
+        sc.CODE_LINE: _place("source_line"),
+    }
+)
 """Attributes that a record takes as they are, and where: the place of the field among the record's."""
 _CONVERTED: dict[str, tuple[int, Any]] = {
-    sc.FINISH_REASONS: (_REASONS, list),
-    sc.FALLBACK_CHAIN: (_CHAIN, list),
+    sc.FINISH_REASONS: (_REASONS, _texts),
+    sc.FALLBACK_CHAIN: (_CHAIN, _texts),
     sc.ATTEMPTS: (_ATTEMPTS, _json_list),
-    sc.TIME_TO_FIRST_CHUNK: (_place("time_to_first_token_ms"), lambda seconds: round(seconds * 1000, 3)),
+    sc.TIME_TO_FIRST_CHUNK: (_place("time_to_first_token_ms"), _milliseconds),
 }
 
 
@@ -526,7 +556,7 @@ def _blank() -> list[Any]:
     """The values of a record of which nothing is known yet, in the order of its fields."""
     record = LLMCallRecord("", "", provider="unknown", tier="unknown", input_tokens=None, output_tokens=None)
     values = list(msgspec.structs.astuple(msgspec.structs.replace(record, estimated_cost=None)))
-    return values
+    return [*values, None]
 
 
 _BLANK = _blank()

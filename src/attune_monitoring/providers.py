@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points, version
@@ -40,6 +41,7 @@ from attune_monitoring.exporters import (
     DeliveryProcessor,
     Pipeline,
     RecorderProcessor,
+    all_within,
     metric_reader,
     origin_of,
     pricing_of,
@@ -50,6 +52,7 @@ from attune_monitoring.files import Files
 from attune_monitoring.following import FollowingProvider
 from attune_monitoring.mapping import SpanData, call_span
 from attune_monitoring.metrics import Instruments
+from attune_monitoring.observation import OBSERVABLE, observe
 from attune_monitoring.otel_backend import SpanBackend
 from attune_monitoring.recorder import RECORDED_KEY, Recorder, Sink
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, encode_line, parse_time
@@ -111,6 +114,7 @@ class _Active:
         folder = os.fspath(config.storage_dir) if self.files is not None else f"memory {id(self)}"
         self._processors: list[SpanProcessor] = [RecorderProcessor(self.recorder, folder), *processors]
         self._named: list[DeliveryProcessor] = []
+        self.given_readers = tuple(readers)
         all_readers = list(readers)
         for otlp in config.otlp:
             if otlp.traces_endpoint is not None:
@@ -140,6 +144,7 @@ class _Active:
             exemplar_filter=AlwaysOffExemplarFilter(),
             shutdown_on_exit=False,
         )
+        _OURS.add(self.meter_provider)
         self._meter(self.meter_provider)
 
     def _meter(self, provider: metrics.MeterProvider) -> None:
@@ -151,33 +156,40 @@ class _Active:
     def resource(self) -> Resource:
         """Return what produces the telemetry; the instance id is one for each process."""
         found = Resource.create({"service.name": self.config.service_name})
+        if "service.instance.id" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+            return found
         return found.merge(Resource({"service.instance.id": str(uuid.uuid4())}))
 
     def refresh(self) -> trace.Tracer:
         """Look at the globals again, and use the application's providers where there are any."""
-        tracer_provider, meter_provider = _globals()
-        self.seen = (tracer_provider, meter_provider)
+        seen = tracer_provider, meter_provider = _globals()
         if self._isolated:
             tracer_provider = meter_provider = None
-        if tracer_provider is not None and tracer_provider is not self.private:
+        if tracer_provider is not None and tracer_provider not in _OURS:
             self._move_to(tracer_provider)
         elif self.provider is None:
-            self.provider = self._private_provider()
-        if meter_provider is not None and meter_provider not in (self.meter_provider, *self.metered):
+            self.provider = self.private_provider()
+        if meter_provider is not None and meter_provider not in _OURS and meter_provider not in self.metered:
             self._meter(meter_provider)
         if self.tracer is None and self.provider is not None:
             self.tracer = self._tracer_of(self.provider)
         assert self.tracer is not None  # noqa: S101 - for the type checker
+        self.seen = seen  # last: other threads take it as the sign that the tracer is there
         return self.tracer
 
-    def _private_provider(self) -> TracerProvider:
+    def private_provider(self) -> TracerProvider:
+        """Return the provider of ours: the one that an earlier `configure` made the global one, else a new one."""
         if self.private is None:
             ratio = self.config.sampling_ratio
             root = ALWAYS_ON if ratio >= 1 else TraceIdRatioBased(ratio)
-            sampler = ParentBased(root) if self.config.parent_based else root
-            self.private = TracerProvider(
-                sampler=KeepRecords(sampler), resource=self.resource(), shutdown_on_exit=False
-            )
+            sampler = KeepRecords(ParentBased(root) if self.config.parent_based else root)
+            known = None if self._isolated else _globals()[0]
+            if isinstance(known, TracerProvider) and known in _OURS:
+                self.private = known
+                self.private.sampler = sampler
+            else:
+                self.private = TracerProvider(sampler=sampler, resource=self.resource(), shutdown_on_exit=False)
+                _OURS.add(self.private)
             self.private.add_span_processor(self.pipeline)
         return self.private
 
@@ -185,7 +197,7 @@ class _Active:
         add = getattr(provider, "add_span_processor", None)
         if add is None:  # not of the SDK: ours goes on, with the application's spans as parents
             _log.info("The application's %s takes no span processors; using a private one.", type(provider).__name__)
-            self.provider = self._private_provider()
+            self.provider = self.private_provider()
             return
         if provider not in self.attached:
             if not self.moved:
@@ -200,8 +212,10 @@ class _Active:
 
     def _tracer_of(self, provider: trace.TracerProvider) -> trace.Tracer:
         tracer: Any = provider.get_tracer(sc.SCOPE, _VERSION, _SCHEMA)
+        if provider is self.private:
+            tracer.sampler = self.private.sampler
         # Of an application's provider only our own tracer is wrapped: its other spans follow its own sampler.
-        if hasattr(tracer, "sampler") and not isinstance(tracer.sampler, KeepRecords):
+        elif hasattr(tracer, "sampler") and not isinstance(tracer.sampler, KeepRecords):
             tracer.sampler = KeepRecords(tracer.sampler)
         result: trace.Tracer = tracer
         return result
@@ -231,7 +245,7 @@ class _Active:
         work: list[Callable[[], object]] = [functools.partial(deliver, delivery) for delivery in self.delivery]
         if self.meter_provider is not None:
             work.append(self.meter_provider.shutdown)
-        done = _all_within(timeout, work)
+        done = all_within(timeout, work)
         if self.files is not None:
             done = self.files.close(timeout) and done
         return done and all(results)
@@ -256,6 +270,8 @@ class _MetricSink:
             HOOKS.failed("metrics", error)
 
 
+_OURS: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Providers that this module has made; any other is the application's."""
 _lock = threading.RLock()
 _active: _Active | None = None
 _off = False
@@ -296,10 +312,11 @@ def configure(
         _active = _start(config, readers=tuple(metric_readers))
         if _globals()[0] is None:
             _active.refresh()
-            trace.set_tracer_provider(_active._private_provider())
+            trace.set_tracer_provider(_active.private_provider())
         if _globals()[1] is None and _active.meter_provider is not None:
             metrics.set_meter_provider(_active.meter_provider)
         _active.refresh()
+        _instrument_configured(config)
     return config
 
 
@@ -501,6 +518,9 @@ def instrument(*names: str) -> list[str]:
             instrumentor = point.load()()
             if not instrumentor.is_instrumented_by_opentelemetry:
                 instrumentor.instrument(tracer_provider=provider)
+            package = name.removeprefix("genai-").removeprefix("genai_")
+            if package in OBSERVABLE:
+                observe(package)
             turned_on.append(name)
         except Exception as error:
             HOOKS.failed(f"instrument({name!r})", error)
@@ -584,22 +604,6 @@ def _require(done: object) -> None:
         raise MonitoringError("not everything was delivered")
 
 
-def _all_within(seconds: float, work: Sequence[Callable[[], object]]) -> bool:
-    """Do all of it at the same time, so that one dead backend does not take the time of the others."""
-    results: list[bool] = []
-
-    def do(one: Callable[[], object]) -> None:
-        results.append(within(seconds, one))
-
-    threads = [threading.Thread(target=do, args=(one,), name="attune-shutdown", daemon=True) for one in work]
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return len(results) == len(work) and all(results)
-
-
 def _globals() -> tuple[trace.TracerProvider | None, metrics.MeterProvider | None]:
     return _global_tracer_provider(), _global_meter_provider()
 
@@ -633,7 +637,9 @@ def _ensure() -> trace.Tracer | None:
     with _lock:
         if _stale:
             _stale = False
-            if _active is not None and _active.config.otlp:
+            _on_multiprocessing_exit()
+            if _active is not None and _active.config.otlp and not _active.given_readers:
+                _active.pipeline.processors = ()  # their threads are the parent's
                 _active = _start(_active.config)
         if _active is None:
             try:
@@ -647,7 +653,14 @@ def _ensure() -> trace.Tracer | None:
                 _off = True
                 return None
             _active = _start(config)
+            _active.refresh()
+            _instrument_configured(config)
         return _active.refresh()
+
+
+def _instrument_configured(config: Config) -> None:
+    if config.instrument:
+        instrument(*(config.instrument if isinstance(config.instrument, tuple) else ()))
 
 
 def _tracer_provider() -> trace.TracerProvider | None:
@@ -668,7 +681,7 @@ def _start(config: Config, *, readers: Sequence[MetricReader] = (), sinks: Seque
             os.register_at_fork(after_in_child=_after_fork_in_child)
     if config.otlp:
         _on_sigterm()
-        _on_multiprocessing_exit()
+    _on_multiprocessing_exit()
     return started
 
 

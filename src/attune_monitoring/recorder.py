@@ -7,10 +7,12 @@ import os
 import socket
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import msgspec
 from opentelemetry import context as otel_context
 
 from attune_monitoring import semconv as sc
@@ -27,7 +29,7 @@ from attune_monitoring.mapping import (
 )
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
 from attune_monitoring.runs import RunInProgress
-from attune_monitoring.scope import HOOKS, NO_SCOPE, Scope, scope_of
+from attune_monitoring.scope import HOOKS, NO_SCOPE, OBSERVED, Scope, scope_of
 
 __all__ = ["RECORDED_KEY", "Recorder", "Sink", "this_process"]
 
@@ -38,6 +40,8 @@ MAX_OPEN = 20_000
 """Spans followed at a time; more than that never ended."""
 STRAGGLER_SECONDS = 60.0
 """How long an ended run waits for calls that it began and that have not ended."""
+MAX_WRITTEN = 10_000
+"""Ids of written runs that are remembered, so that a late call does not begin such a run again."""
 
 
 class Sink(Protocol):
@@ -59,13 +63,21 @@ def this_process(service: str | None) -> Origin:
 class OpenSpan:
     """A span that has begun, with what surrounded it."""
 
-    __slots__ = ("attributes", "covered", "is_root", "key", "own", "parent", "recorded", "run", "scope")
+    __slots__ = ("attributes", "covered", "is_root", "key", "name", "own", "parent", "recorded", "run", "scope")
 
     def __init__(
-        self, key: int, attributes: Mapping[str, Any], scope: Scope, parent: OpenSpan | None, own: bool, is_root: bool
+        self,
+        key: int,
+        name: str,
+        attributes: Mapping[str, Any],
+        scope: Scope,
+        parent: OpenSpan | None,
+        own: bool,
+        is_root: bool,
     ) -> None:
         self.key = key
         """The span id."""
+        self.name = name
         self.attributes = attributes
         """Live while the span is open."""
         self.scope = scope
@@ -97,6 +109,8 @@ class Recorder:
         self._open: dict[int, OpenSpan] = {}
         self._runs: dict[str, RunInProgress] = {}
         self._timers: dict[str, threading.Timer] = {}
+        self._written: dict[str, None] = {}
+        """Runs that are not to be written any more, by this process."""
         self._lock = threading.RLock()
         _live.add(self)
 
@@ -109,6 +123,7 @@ class Recorder:
         self,
         key: int,
         parent_key: int | None,
+        name: str,
         attributes: Mapping[str, Any],
         context: otel_context.Context | None,
         own: bool,
@@ -117,7 +132,7 @@ class Recorder:
         scope = scope_of(context)
         if own and scope is NO_SCOPE and not (context is not None and RECORDED_KEY in context):
             return  # nothing around it: what it stands for is all in its attributes
-        opened = OpenSpan(key, attributes, scope, self._open.get(parent_key or 0), own, parent_key is None)
+        opened = OpenSpan(key, name, attributes, scope, self._open.get(parent_key or 0), own, parent_key is None)
         self._keep(opened)
         if context is not None and RECORDED_KEY in context:
             opened.recorded = True
@@ -171,6 +186,9 @@ class Recorder:
     # --- calls
     def _own_call_ended(self, span: SpanData, opened: OpenSpan | None) -> None:
         span.dialect = "attune"
+        above = opened.parent if opened is not None else self._open.get(_key(span.parent_span_id))
+        if above is not None and not above.own and not _cover(above, used=_used(span.attributes)):
+            return
         outer = opened.scope.call if opened is not None else None
         if sc.DELEGATED in span.attributes:
             if isinstance(outer, LLMCall):
@@ -183,16 +201,19 @@ class Recorder:
         self._write_call(span, opened)
 
     def _foreign_call_ended(self, span: SpanData, opened: OpenSpan) -> None:
+        seen = OBSERVED.take(opened.key)
         if opened.covered:
             return
         span.dialect = dialect_of(span.attributes)
         attributes = normalise(span, is_root=opened.is_root)
+        if seen is not None:
+            attributes = seen.complete(span, attributes)
         outer = opened.scope.call
         if isinstance(outer, LLMCall):
             if not _used(attributes):
                 return
             attributes = {**outer.delegate(), **attributes}
-        elif not _cover(opened, used=_used(attributes)):
+        elif not _cover(opened.parent, used=_used(attributes)):
             return
         span.attributes = self._complete(span, opened, attributes)
         self._write_call(span, opened)
@@ -213,7 +234,10 @@ class Recorder:
 
     def _complete(self, span: SpanData, opened: OpenSpan, found: Mapping[str, Any]) -> dict[str, Any]:
         """Add to a foreign call what surrounds it and what it cost."""
-        attributes = {**opened.scope.attributes, **found}
+        surrounding = opened.scope.attributes
+        attributes = {**surrounding, **found}
+        if sc.WORKFLOW_NAME in surrounding:  # a run of ours goes before the workflow that another library sees
+            attributes[sc.WORKFLOW_NAME] = surrounding[sc.WORKFLOW_NAME]
         if opened.scope.run is None:
             self._find_run(span, opened, attributes)
         if self._content:
@@ -223,11 +247,8 @@ class Recorder:
         if any(kind is not None and kind.endswith("CancelledError") for kind, _ in span.exceptions):
             span.failed = False
             attributes[sc.CANCELLED] = True
-        price = cost_attributes(attributes, self._pricing, failed=span.failed, at=span.end_ns / 1e9)
-        attributes.update(price)
-        if sc.TIER not in attributes:
-            model = attributes.get(sc.RESPONSE_MODEL) or attributes.get(sc.REQUEST_MODEL)
-            attributes[sc.TIER] = self._pricing.tier(attributes.get(sc.PROVIDER), model)
+        priced = cost_attributes(attributes, self._pricing, failed=span.failed, at=span.end_ns / 1e9)
+        attributes = {**attributes, **priced, sc.TIER: attributes.get(sc.TIER) or priced[sc.TIER]}
         return attributes
 
     def _find_run(self, span: SpanData, opened: OpenSpan, attributes: dict[str, Any]) -> None:
@@ -243,12 +264,12 @@ class Recorder:
         if workflow is None:
             return
         run_id = _foreign_run_id(span.trace_id, workflow.key)
-        name = _workflow_name(workflow.attributes) or attributes.get(sc.WORKFLOW_NAME) or "workflow"
+        name = _workflow_name(workflow.attributes) or attributes.get(sc.WORKFLOW_NAME) or workflow.name
         attributes[sc.RUN_ID] = run_id
         attributes[sc.WORKFLOW_NAME] = name
         if stage is not None:
             attributes[sc.STAGE_ID] = f"{stage.key:016x}"
-            attributes.setdefault(sc.STAGE_NAME, _stage_name(stage.attributes))
+            attributes.setdefault(sc.STAGE_NAME, _stage_name(stage.attributes) or stage.name)
         opened.run = self._enter_run(opened, run_id, name)
 
     # --- runs
@@ -259,20 +280,21 @@ class Recorder:
                 parent_id = opened.attributes.get(sc.PARENT_RUN_ID)
                 parent = self._runs.get(parent_id) if parent_id is not None else None
                 run = RunInProgress(run_id, name, parent, opened.attributes.get(sc.PARENT_STAGE_ID))
+                if run_id in self._written:
+                    return run  # too late, or another process' run: whoever reads adds the call to it
                 self._runs[run_id] = run
-                if parent is not None and follow:
-                    parent.open.add(opened.key)
+                if follow:
+                    run.begun(time.time_ns(), opened.attributes)
             if follow and (opened.own or _looks_genai(opened.attributes)):
-                run.open.add(opened.key)
+                for around in run.lineage():
+                    around.open.add(opened.key)
             return run
 
     def _leave_run(self, opened: OpenSpan, run: RunInProgress) -> None:
         with self._lock:
-            run.open.discard(opened.key)
-            if run.parent is not None:
-                run.parent.open.discard(opened.key)
-                self._maybe_write(run.parent)
-            self._maybe_write(run)
+            for around in run.lineage():
+                around.open.discard(opened.key)
+                self._maybe_write(around)
 
     def _stage_ended(self, span: SpanData, opened: OpenSpan) -> None:
         if not opened.own:
@@ -284,7 +306,7 @@ class Recorder:
                         workflow = above
                 if workflow is None:
                     return
-                name = _workflow_name(workflow.attributes) or "workflow"
+                name = _workflow_name(workflow.attributes) or workflow.name
                 opened.run = self._enter_run(opened, _foreign_run_id(span.trace_id, workflow.key), name)
         if opened.run is not None and span.span_id is not None:
             with self._lock:
@@ -293,7 +315,7 @@ class Recorder:
     def _workflow_ended(self, span: SpanData, opened: OpenSpan) -> None:
         given = span.attributes.get(sc.RECORD)
         if given is not None:
-            self._run_handed_in(given, opened)
+            self._run_handed_in(given, span, opened)
             return
         span.dialect = "attune" if opened.own else dialect_of(span.attributes)
         if not opened.own:
@@ -310,8 +332,21 @@ class Recorder:
                 opened.run.root = span
                 opened.run.open.discard(opened.key)
 
-    def _run_handed_in(self, text: str, opened: OpenSpan) -> None:
+    def _run_handed_in(self, text: str, span: SpanData, opened: OpenSpan) -> None:
         record = WorkflowRunRecord.from_dict(json.loads(text))
+        origin = self._origin
+        record = msgspec.structs.replace(
+            record,
+            trace_id=record.trace_id or span.trace_id,
+            span_id=record.span_id or span.span_id,
+            dialect=record.dialect or "attune",
+            scope=record.scope or span.scope,
+            scope_version=record.scope_version or span.scope_version,
+            service=record.service or origin.service,
+            host=record.host or origin.host,
+            pid=origin.pid if record.pid is None else record.pid,
+            under_pytest=record.under_pytest or origin.under_pytest,
+        )
         if not opened.recorded:
             for sink in self.sinks:
                 sink.run(record)
@@ -340,12 +375,18 @@ class Recorder:
 
     def _write_run(self, run: RunInProgress, *, complete: bool) -> None:
         self._runs.pop(run.run_id, None)
+        self._forget(run.run_id)
         timer = self._timers.pop(run.run_id, None)
         if timer is not None:
             timer.cancel()
         record = run.record(self._origin, complete=complete)
         for sink in (*self.sinks, *self._metric_sinks):
             sink.run(record)
+
+    def _forget(self, run_id: str) -> None:
+        self._written[run_id] = None
+        if len(self._written) > MAX_WRITTEN:
+            del self._written[next(iter(self._written))]
 
     def close(self) -> None:
         """Write the runs that are still open, marked incomplete."""
@@ -358,6 +399,8 @@ class Recorder:
         # The parent writes the parent's runs; the child's calls carry their id and the reader adds them.
         self._lock = threading.RLock()
         self._open.clear()
+        for run_id in self._runs:
+            self._forget(run_id)
         self._runs.clear()
         self._timers.clear()
         self._origin = Origin(self._origin.service, self._origin.host, os.getpid(), self._origin.under_pytest)
@@ -384,16 +427,20 @@ def _ancestors(opened: OpenSpan) -> list[OpenSpan]:
     return found
 
 
-def _cover(opened: OpenSpan, *, used: bool) -> bool:
-    """Let only one of two nested LLM spans of the same call count; return whether it is this one."""
-    for above in _ancestors(opened):
+def _cover(above: OpenSpan | None, *, used: bool) -> bool:
+    """Let only one of two nested LLM spans of the same call count; return whether it is the inner one.
+
+    Spans that do not say yet what they are may turn out to be LLM spans: some libraries set all attributes at the end.
+    """
+    while above is not None:
         kind = kind_of(above.attributes, is_root=above.is_root)
-        if kind == "call":
-            if not used:
-                return False  # the outer one may know more
-            above.covered = True
-        elif kind != "other":
+        if kind == "call" and not used:
+            return False  # the outer one may know more
+        if kind not in ("call", "other"):
             break
+        if used:
+            above.covered = True
+        above = above.parent
     return True
 
 
@@ -414,9 +461,8 @@ def _key(span_id: str | None) -> int:
 
 
 def _unseen(span: SpanData) -> OpenSpan:
-    return OpenSpan(
-        _key(span.span_id), span.attributes, NO_SCOPE, None, span.scope == sc.SCOPE, span.parent_span_id is None
-    )
+    own = span.scope == sc.SCOPE
+    return OpenSpan(_key(span.span_id), span.name, span.attributes, NO_SCOPE, None, own, span.parent_span_id is None)
 
 
 def _workflow_name(attributes: Mapping[str, Any]) -> str | None:

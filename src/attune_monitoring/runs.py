@@ -13,6 +13,7 @@ __all__ = ["MAX_STAGES", "RunInProgress"]
 
 MAX_STAGES = 256
 """Stages beyond are merged into one of the same name, or into `__other__`."""
+OTHER = "__other__"
 
 
 class _Sums:
@@ -90,6 +91,21 @@ class RunInProgress:
         self._tiers: dict[str, None] = {}
         self._first_ns = 0
         self._last_ns = 0
+        self._attributes: Mapping[str, Any] = {}
+
+    def begun(self, start_ns: int, attributes: Mapping[str, Any]) -> None:
+        """Take the start and the (live) attributes of the run's span, for a record that is due before it ends."""
+        self._first_ns = self._last_ns = start_ns
+        self._attributes = attributes
+
+    def lineage(self) -> list[RunInProgress]:
+        """Return this run and those around it, innermost first."""
+        found = []
+        run: RunInProgress | None = self
+        while run is not None:
+            found.append(run)
+            run = run.parent
+        return found
 
     def add_call(self, call: LLMCallRecord, end_ns: int, stage_id: str | None) -> None:
         """Count a call made in the stage `stage_id` of this run, here and in the runs around it."""
@@ -112,7 +128,8 @@ class RunInProgress:
         """A stage's span has ended."""
         get = span.attributes.get
         stage = self._stage(stage_id, get(sc.STAGE_NAME) or span.name, span.start_ns)
-        stage.name = get(sc.STAGE_NAME) or span.name
+        if stage.name != OTHER:
+            stage.name = get(sc.STAGE_NAME) or span.name
         stage.attributes = span.attributes
         stage.start_ns = min(stage.start_ns, span.start_ns)
         stage.end_ns = max(stage.end_ns, span.end_ns)
@@ -127,7 +144,7 @@ class RunInProgress:
         """Return the run's record; `complete`: its span and all that was opened in it have ended."""
         sums = self._sums
         root = self.root
-        attributes: Mapping[str, Any] = root.attributes if root is not None else {}
+        attributes = root.attributes if root is not None else self._attributes
         get = attributes.get
         start_ns = root.start_ns if root is not None else self._first_ns
         end_ns = root.end_ns if root is not None else self._last_ns
@@ -184,7 +201,7 @@ class RunInProgress:
         if found is None and len(self._stages) >= MAX_STAGES:
             found = next((stage for stage in self._stages.values() if stage.name == name), None)
             if found is None:
-                stage_id, name = "__other__", "__other__"
+                stage_id = name = OTHER
                 found = self._stages.get(stage_id)
         if found is None:
             found = self._stages[stage_id] = _Stage(name, start_ns)

@@ -17,7 +17,18 @@ from attune_monitoring.mapping import Pricer
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-__all__ = ["HOOKS", "NOTHING_ENTERED", "NO_SCOPE", "Entered", "Hooks", "Run", "Scope", "scope_of", "with_scope"]
+__all__ = [
+    "HOOKS",
+    "NOTHING_ENTERED",
+    "NO_SCOPE",
+    "OBSERVED",
+    "Entered",
+    "Hooks",
+    "Run",
+    "Scope",
+    "scope_of",
+    "with_scope",
+]
 
 _KEY = otel_context.create_key("attune-scope")
 _log = logging.getLogger("attune_monitoring")
@@ -77,13 +88,41 @@ class Hooks:
 
     def failed(self, where: str, error: BaseException) -> None:
         """Count a failure of our own and log the first of its kind: it must never reach the user's program."""
-        kind = f"{where}: {type(error).__name__}"
-        self.failures[kind] += 1
-        if self.failures[kind] == 1:
-            _log.warning("Telemetry failed in %s (the program is not affected; logged once)", kind, exc_info=error)
+        try:
+            kind = f"{where}: {type(error).__name__}"
+            self.failures[kind] += 1
+            if self.failures[kind] == 1:
+                _log.warning("Telemetry failed in %s (the program is not affected; logged once)", kind, exc_info=error)
+        except Exception:  # a logging handler that raises, or no room left near the recursion limit
+            return
 
 
 HOOKS = Hooks()
+
+
+class Observed:
+    """What was noted of spans that others made, until they end; by span id.
+
+    A span that never ends must not keep its note for ever: the oldest goes.
+    """
+
+    LIMIT = 10_000
+
+    def __init__(self) -> None:
+        self._notes: dict[int, Any] = {}
+
+    def put(self, span_id: int, note: Any) -> None:
+        """Note something of a span, in place of what was noted before."""
+        if len(self._notes) >= self.LIMIT:
+            self._notes.pop(next(iter(tuple(self._notes)), 0), None)
+        self._notes[span_id] = note
+
+    def take(self, span_id: int) -> Any:
+        """Return the note and forget it; None if there is none."""
+        return self._notes.pop(span_id, None)
+
+
+OBSERVED = Observed()
 
 
 class Entered:

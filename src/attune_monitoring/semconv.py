@@ -263,6 +263,7 @@ FIELD_KEYS: Final[dict[str, tuple[str, ...]]] = {
         "llm.user",
         "traceloop.association.properties.user_id",
     ),
+    "workflow": (WORKFLOW_NAME, "traceloop.workflow.name"),
     "stage": (STAGE_NAME, "graph.node.name", "traceloop.entity.name", "traceloop.entity.path"),
     "finish_reasons": (
         FINISH_REASONS,

@@ -27,7 +27,10 @@ def is_cancellation(error: BaseException | None) -> bool:
 
 def describe_error(error: BaseException) -> tuple[str, str]:
     """Return error.type (the provider's code, or the exception's qualified name) and the redacted message."""
-    kind = getattr(error, "error_type", None)
+    try:
+        kind = getattr(error, "error_type", None)
+    except Exception:  # an exception with a __getattr__ of its own
+        kind = None
     if not isinstance(kind, str):
         kind = type(error).__qualname__
         module = type(error).__module__
@@ -64,6 +67,14 @@ def end_span(
         HOOKS.failed("ending a span", failure)
 
 
+def _stack_of(error: BaseException) -> str:
+    try:
+        stack = "".join(traceback.format_exception(error))
+    except Exception:  # it asks the exception, whose own methods may raise
+        stack = "".join(traceback.format_tb(error.__traceback__))
+    return redact(stack[-_MAX_STACK:])
+
+
 def _mark_failed(span: Span, attributes: Mapping[str, Any], error: BaseException) -> dict[str, Any]:
     kind, message = describe_error(error)
     event = {"exception.type": kind}
@@ -71,8 +82,7 @@ def _mark_failed(span: Span, attributes: Mapping[str, Any], error: BaseException
         span.set_status(Status(StatusCode.ERROR, message))
         event["exception.message"] = message
         if error.__traceback__ is not None:
-            stack = "".join(traceback.format_exception(error))
-            event["exception.stacktrace"] = redact(stack[-_MAX_STACK:])
+            event["exception.stacktrace"] = _stack_of(error)
     else:
         span.set_status(Status(StatusCode.ERROR))
     span.add_event("exception", event)

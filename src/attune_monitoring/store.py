@@ -9,6 +9,7 @@ any number of processes append without a lock. Not for network file systems: use
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -195,6 +196,8 @@ class Appender:
             self._open(None)
         elif found.st_size >= self._limit:
             self._open(self._number + 1)
+        elif found.st_size and _last_byte(self._descriptor, found.st_size) != b"\n":
+            self._torn = True  # another writer's last line, on a disk that was full
 
     def _open(self, number: int | None) -> None:
         """Open segment `number`, or the highest there is, or the first after it that has room."""
@@ -210,7 +213,7 @@ class Appender:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 os.close(descriptor)
-                raise StoreError(f"{path} is not a regular file")
+                raise OSError(errno.EINVAL, "not a regular file")
             if status.st_size < self._limit:
                 break
             os.close(descriptor)

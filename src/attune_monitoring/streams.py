@@ -41,9 +41,10 @@ class StreamWatcher(Protocol):
 
 def proxy(stream: Any, watcher: StreamWatcher) -> Any:
     """Return something that looks and behaves like `stream`, to `isinstance` as well, and tells `watcher`."""
-    kind = type(stream)
+    kind = stream.__class__  # of the stream itself: the type of a wrapper around it has all methods of both kinds
     is_async = hasattr(kind, "__aiter__") or hasattr(kind, "__aenter__")
-    return (_AsyncProxy if is_async else _SyncProxy)(stream, watcher)
+    is_sync = hasattr(kind, "__iter__") or hasattr(kind, "__enter__")
+    return (_EitherProxy if is_async and is_sync else _AsyncProxy if is_async else _SyncProxy)(stream, watcher)
 
 
 class _Proxy:
@@ -209,6 +210,13 @@ class _AsyncProxy(_Proxy):
             text = _text_of(event)
             if text is not None:
                 yield text
+
+
+class _EitherProxy(_SyncProxy, _AsyncProxy):
+    """Of a stream that is both, and of which only its user knows how it may be read (LiteLLM's)."""
+
+    def _texts(self) -> Any:
+        return _SyncProxy._texts(self)
 
 
 def _text_of(event: Any) -> str | None:

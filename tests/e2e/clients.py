@@ -33,6 +33,18 @@ _ENDINGS = (
     ("/responses", "responses"),
     ("/v1/messages", "messages"),
 )
+_PROVIDERS = (
+    ("openai.azure.com", "azure.ai.openai"),
+    ("api.openai.com", "openai"),
+    ("api.anthropic.com", "anthropic"),
+    ("openrouter.ai", "openrouter"),
+    ("api.deepseek.com", "deepseek"),
+    ("api.groq.com", "groq"),
+    ("api.mistral.ai", "mistral_ai"),
+    ("api.x.ai", "x_ai"),
+    ("api.perplexity.ai", "perplexity"),
+    ("api.moonshot.ai", "moonshot_ai"),
+)
 _OPERATIONS = {"completions": "text_completion", "embeddings": "embeddings"}
 _OTHER_PROTOCOLS = (
     ("generatecontent", "Google's protocol"),
@@ -75,6 +87,11 @@ class Plan:
     def operation(self) -> Any:
         """As `gen_ai.operation.name` names it."""
         return _OPERATIONS.get(self.resource, "chat")
+
+    @property
+    def provider(self) -> str | None:
+        """Whose host it is; None if that cannot be told."""
+        return next((name for host, name in _PROVIDERS if self.host == host or self.host.endswith("." + host)), None)
 
     @property
     def model(self) -> str | None:

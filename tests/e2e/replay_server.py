@@ -5,6 +5,7 @@ It is used as the clients' HTTP proxy, so that they keep the host that the recor
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -95,6 +96,10 @@ def _handler_for(scripts: dict[str, _Script]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a client need not stay until the end
+                super().handle()
 
         def do_POST(self) -> None:
             length = int(self.headers.get("content-length") or 0)

@@ -75,6 +75,8 @@ def _completions(events: list[Any], streamed: bool, *, embeddings: bool) -> Stat
     reasons: dict[int, str | None] = {}
     usage: Mapping[str, Any] | None = None
     for event in events:
+        if streamed and event.get("error"):
+            break  # the client raises it, and hands out nothing of this event
         statement.model = statement.model or event.get("model") or None
         statement.service_tier = event.get("service_tier") or statement.service_tier
         usage = event.get("usage") or (event.get("x_groq") or {}).get("usage") or usage
@@ -88,6 +90,8 @@ def _completions(events: list[Any], streamed: bool, *, embeddings: bool) -> Stat
                 statement.error = _error(choice["error"])
     statement.finish_reasons = [reason for _, reason in sorted(reasons.items()) if reason]
     _count(statement, usage or {})
+    if embeddings and statement.input_tokens is not None and statement.output_tokens is None:
+        statement.output_tokens = 0  # nothing is generated
     finished = embeddings or not streamed or (bool(reasons) and None not in reasons.values())
     statement.complete = statement.input_tokens is not None and finished
     return statement

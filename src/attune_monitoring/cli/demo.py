@@ -21,13 +21,14 @@ from attune_monitoring.store import CALLS, prepare_folder, segments
 __all__ = ["FOLDER", "command"]
 
 FOLDER = ".empathy-demo"
+_FLUSH_SECONDS = 3.0
 
 
 @click.command("demo")
 @click.option(
     "--otlp",
     is_flag=True,
-    help="Send spans and metrics as well to the OTLP endpoint that monitoring.yaml or OTEL_EXPORTER_OTLP_ENDPOINT names.",
+    help="Also send spans and metrics to the OTLP endpoint of monitoring.yaml or OTEL_EXPORTER_OTLP_ENDPOINT.",
 )
 @click.pass_context
 def command(context: click.Context, *, otlp: bool) -> None:
@@ -41,11 +42,11 @@ def command(context: click.Context, *, otlp: bool) -> None:
     earlier = any(segment.path.stat().st_size for segment in segments(folder, CALLS))
     _configure(folder, otlp=otlp)
     console = Console(highlight=False, soft_wrap=False)
-    console.print("A small pipeline runs against a [bold]simulated[/bold] provider on this machine (no key, no network) …")
+    console.print("A small pipeline asks a [bold]simulated[/bold] provider on this machine: no key, no network.")
     since = datetime.now(UTC)
     with simulated_provider() as address:
         run_pipeline(address)
-    delivered = attune_monitoring.flush()
+    delivered = attune_monitoring.flush(_FLUSH_SECONDS)
     attune_monitoring.shutdown()
     recorded = _read(folder, since)
     program = context.find_root().info_name or "empathy"
@@ -56,10 +57,10 @@ def command(context: click.Context, *, otlp: bool) -> None:
 
 def _prepare(folder: Path) -> None:
     try:
-        prepare_folder(folder)
         # A link could lead into a folder with real records.
-        if not stat.S_ISDIR(folder.lstat().st_mode):
+        if os.path.lexists(folder) and not stat.S_ISDIR(folder.lstat().st_mode):
             raise StoreError(f"{folder}: is a link or a file; remove it, or run the demo in another folder")
+        prepare_folder(folder)
         if not os.access(folder, os.W_OK):
             raise StoreError(f"{folder}: cannot be written to; run the demo in another folder")
     except OSError as error:
@@ -75,7 +76,9 @@ def _configure(folder: Path, *, otlp: bool) -> None:
                 "http://localhost:4318, or name one in monitoring.yaml"
             )
         if found.jsonl is None:
-            raise ConfigError("--otlp: the demo shows the local records; add `jsonl` to the backends of monitoring.yaml")
+            raise ConfigError(
+                "--otlp: the demo shows the local records; add `jsonl` to the backends of monitoring.yaml"
+            )
         config = attune_monitoring.configure(storage_dir=str(folder))
     else:
         config = attune_monitoring.configure(

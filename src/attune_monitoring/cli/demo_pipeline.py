@@ -69,7 +69,7 @@ def review(provider: str, diff: str) -> None:
             pass
     with stage("private"), llm_call(provider="ollama", model="qwen3:8b", task_type="redact") as call:
         call.record(_post(f"{provider}/api/chat", {"model": "qwen3:8b", "messages": [_user(diff)]}))
-    with stage("document"):
+    with stage("notes"):
         changelog(provider, diff)
     with stage("publish") as publish:
         publish.skip("the review found a problem")
@@ -111,7 +111,7 @@ def _user(text: str) -> dict[str, str]:
 
 def _open(address: str, body: dict[str, Any]) -> HTTPResponse:
     headers = {"content-type": "application/json"}
-    request = urllib.request.Request(address, json.dumps(body).encode(), headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(address, json.dumps(body).encode(), headers)
     try:
         response: HTTPResponse = _HTTP.open(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:

@@ -22,7 +22,7 @@ RATE_LIMITED_MODEL = "gemini-2.5-flash"
 """Answers 429 to its first request."""
 
 _CONTEXT_CHARACTERS = 20_000
-_THINKING_SECONDS = 0.12
+_THINKING_SECONDS = 0.1
 _CHUNK_SECONDS = 0.03
 _SENTENCE = ("The retry ", "loop never ", "resets its ", "counter, so the ", "third call ", "always fails.")
 _Answer = tuple[int, Any]

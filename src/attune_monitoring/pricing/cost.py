@@ -39,8 +39,8 @@ _Found: TypeAlias = tuple[float, float, Rates | None, Source, str]
 _Band: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 # since, until, rates, rates above each long-context threshold, source, version
 _Entry: TypeAlias = tuple[float, float, _Band | None, tuple[_Band, ...], Source, str]
-# since, until, the model's entry, that of its provider's premium model
-_Pair: TypeAlias = tuple[float, float, _Entry, _Entry | None]
+# since, until, the model's entry, that of its provider's premium model, the model's tier
+_Pair: TypeAlias = tuple[float, float, _Entry, _Entry | None, str]
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -145,13 +145,13 @@ class Pricing:
         server_tool_calls: int,
         service_tier: str | None,
         at: float,
-    ) -> tuple[float | None, str, float | None]:
-        """Return cost (USD), its source, and `baseline`: one look-up for what every call needs. Never raises."""
+    ) -> tuple[float | None, str, float | None, str]:
+        """Return cost (USD), its source, `baseline` and `tier`: one look-up for what every call needs. Never raises."""
         try:
             pair = self._pairs.get((provider, model, service_tier))
             if pair is None or not pair[0] <= at < pair[1]:
                 pair = self._resolve_pair(provider, model, service_tier, at)
-            _, _, entry, premium = pair
+            _, _, entry, premium, tier = pair
             usage = (
                 input_tokens,
                 output_tokens,
@@ -162,9 +162,9 @@ class Pricing:
             )
             usd = _usd(entry, *usage)
             baseline = nan if premium is None else _usd(premium, *usage)
-            return usd if usd < inf else None, entry[4], baseline if baseline < inf else None
+            return usd if usd < inf else None, entry[4], baseline if baseline < inf else None, tier
         except Exception:
-            return None, "table", None
+            return None, "table", None, self.tier(provider, model)
 
     def rates(
         self,
@@ -242,7 +242,7 @@ class Pricing:
         premium = None if named is None else self._entry(*named, service_tier, at)
         since = entry[0] if premium is None else max(entry[0], premium[0])
         until = entry[1] if premium is None else min(entry[1], premium[1])
-        pair = since, until, entry, premium
+        pair = since, until, entry, premium, self.tier(provider, model)
         if len(self._pairs) >= _MEMO_LIMIT:
             self._pairs.clear()
         self._pairs[provider, model, service_tier] = pair

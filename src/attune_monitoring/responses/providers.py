@@ -253,6 +253,8 @@ def _package(module: str) -> str | None:
 
 def _provider_of_client(own: dict[str, Any]) -> str | None:
     url = own.get("_base_url")
+    if url is None and "request" in own:  # an error of theirs
+        url = getattr(own["request"], "url", None)
     if url is not None:
         # Vertex puts its regions before a hyphen, everybody else before a dot.
         host = str(url).partition("://")[2].partition("/")[0].partition(":")[0].replace("-aiplatform", ".aiplatform")

@@ -1,0 +1,106 @@
+# Each target creates the environment it needs. Nothing is installed outside this folder.
+#   make PYTHON=python3.12 test     another interpreter
+#   make JOBS=4 test                more test processes
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+HASH := $(shell cksum pyproject.toml | cut -d ' ' -f 1)
+RUNTIME := $(VENV)/.runtime-$(HASH)
+DEV := $(VENV)/.dev-$(HASH)
+FLOOR := .venv-floor/.installed-$(HASH)
+COMPAT := .venv-compat/.installed-$(HASH)
+# An environment that was activated elsewhere must not decide what is imported here.
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint type format bench docs prices recordings schema test-floor test-compat clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+demo: $(RUNTIME) ## Record a small simulated pipeline and show what was recorded
+	@$(BIN)/empathy demo
+
+test: $(DEV) lint type ## Everything: lint, types, security, all tests, coverage above 90%
+	@echo "bandit"
+	@$(BIN)/bandit -q -c pyproject.toml -r src
+	@$(PYTEST) -n $(JOBS) --cov --cov-report=term --cov-fail-under=90
+
+test-fast: $(DEV) ## The tests that take no time
+	@$(PYTEST) -q -n $(JOBS) -m "not slow"
+
+lint: $(DEV) ## ruff: rules and format
+	@echo "ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+
+type: $(DEV) ## mypy --strict
+	@echo "mypy"
+	@$(BIN)/mypy --no-error-summary
+
+format: $(DEV) ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format .
+
+bench: $(DEV) ## Overhead, as ratios to a hand-written OpenTelemetry span
+	@$(BIN)/python benchmarks/overhead.py
+
+docs: $(DEV) ## Run every example of README and docs, and check their links
+	@$(BIN)/python tools/make_schema.py --check
+	@$(PYTEST) -q tests/test_readme.py tests/test_docs.py
+
+prices: $(DEV) ## Write the price table anew from the newest genai-prices
+	@$(BIN)/python -m pip install --quiet --upgrade genai-prices
+	@$(BIN)/python tools/make_prices.py
+
+schema: $(DEV) ## Write the JSON Schema of monitoring.yaml
+	@$(BIN)/python tools/make_schema.py
+
+recordings: $(DEV) ## Read a folder of VCR recordings: make recordings DIR=path
+	@test -n "$(DIR)" || { echo "usage: make recordings DIR=folder-of-yaml-recordings"; exit 2; }
+	@$(BIN)/python tools/recordings.py "$(DIR)"
+
+test-floor: $(FLOOR) ## The fast tests with the oldest dependencies that pyproject.toml allows
+	@.venv-floor/bin/python -m pytest -q -n $(JOBS) -m "not slow"
+
+test-compat: $(DEV) $(COMPAT) ## The published empathy-framework 3.8 reads our files (from PyPI)
+	@$(BIN)/python tools/write_samples.py .venv-compat/records
+	@.venv-compat/bin/python tools/read_with_empathy_framework.py .venv-compat/records
+
+clean: ## Remove the environments and everything that tools left here
+	rm -rf .venv .venv-floor .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 …"; exit 1; }
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# pip before 25.1 knows no dependency groups; for the demo any pip will do.
+$(RUNTIME): pyproject.toml | $(BIN)/python
+	@echo "installing the package into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@rm -f $(VENV)/.runtime-* && touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	@echo "installing the package and its development tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@rm -f $(VENV)/.dev-* $(VENV)/.runtime-* && touch $(RUNTIME) $@
+
+$(FLOOR): pyproject.toml tools/floor.py
+	@echo "installing the oldest allowed dependencies into .venv-floor"
+	@test -x .venv-floor/bin/python || $(PYTHON) -m venv .venv-floor
+	@.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@.venv-floor/bin/python tools/floor.py > .venv-floor/constraints.txt
+	@.venv-floor/bin/python -m pip install --quiet --editable . --group test -c .venv-floor/constraints.txt
+	@rm -f .venv-floor/.installed-* && touch $@
+
+$(COMPAT): pyproject.toml
+	@echo "installing empathy-framework 3.8 into .venv-compat"
+	@test -x .venv-compat/bin/python || $(PYTHON) -m venv .venv-compat
+	@.venv-compat/bin/python -m pip install --quiet --disable-pip-version-check "empathy-framework>=3.8,<3.9"
+	@rm -f .venv-compat/.installed-* && touch $@

@@ -1,0 +1,172 @@
+"""Every test has a folder of its own, an environment without our variables, and OpenTelemetry as it is at the start."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.util._once import Once
+
+from attune_monitoring.store import segments
+
+_OURS = ("OTEL_", "EMPATHY_", "PYTEST_CURRENT_TEST", "PYTEST_VERSION")
+_metrics: Any = importlib.import_module("opentelemetry.metrics._internal")
+_trace: Any = trace
+
+
+def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith(_OURS)}
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in os.environ.keys() - _without_ours(os.environ).keys():
+        if name.startswith(("OTEL_", "EMPATHY_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("EMPATHY_STORAGE_DIR", str(tmp_path / ".empathy"))
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    providers: Any = sys.modules.get("attune_monitoring.providers")
+    if providers is not None:
+        providers.shutdown()
+        providers._off = False
+    _trace._TRACER_PROVIDER, _trace._TRACER_PROVIDER_SET_ONCE = None, Once()
+    _metrics._METER_PROVIDER, _metrics._METER_PROVIDER_SET_ONCE = None, Once()
+    if signal.getsignal(signal.SIGTERM) is not before:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """The folder that everything in this test records to; it does not exist yet."""
+    return tmp_path / ".empathy"
+
+
+class ReadLines(Protocol):
+    def __call__(self, folder: Path, stream: str = "llm_calls") -> list[dict[str, Any]]: ...
+
+
+@pytest.fixture
+def read_lines() -> ReadLines:
+    """Returns all objects of a stream, segment after segment; a line that is torn fails the test."""
+
+    def read(folder: Path, stream: str = "llm_calls") -> list[dict[str, Any]]:
+        return [
+            json.loads(line)
+            for segment in segments(folder, stream)
+            for line in segment.path.read_bytes().split(b"\n")
+            if line
+        ]
+
+    return read
+
+
+class StartProgram(Protocol):
+    def __call__(self, code: str, *arguments: object, **environment: object) -> subprocess.Popen[str]: ...
+
+
+@pytest.fixture
+def start_program(tmp_path: Path, storage: Path) -> Iterator[StartProgram]:
+    """Starts a program of its own process in the test's folder; keywords are environment variables."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(code: str, *arguments: object, **environment: object) -> subprocess.Popen[str]:
+        file = tmp_path / f"program{len(started)}.py"
+        file.write_text(textwrap.dedent(code))
+        program = subprocess.Popen(
+            [sys.executable, str(file), *map(str, arguments)],
+            cwd=tmp_path,
+            env={
+                **_without_ours(os.environ),
+                "EMPATHY_STORAGE_DIR": str(storage),
+                **{name: str(value) for name, value in environment.items()},
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(program)
+        return program
+
+    yield start
+    for program in started:
+        if program.poll() is None:
+            program.kill()
+        program.communicate()
+
+
+class Finished:
+    """What a program did: its exit status (negative: the signal that ended it) and what it printed."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status = status
+        self.out = out
+        self.err = err
+
+    def __repr__(self) -> str:
+        return f"Finished(status={self.status}, out={self.out!r}, err={self.err!r})"
+
+
+class RunProgram(Protocol):
+    def __call__(self, code: str, *arguments: object, status: int = 0, **environment: object) -> Finished: ...
+
+
+@pytest.fixture
+def run_program(start_program: StartProgram) -> RunProgram:
+    """Runs such a program to its end, which must be the exit status that is asked for."""
+
+    def run(code: str, *arguments: object, status: int = 0, **environment: object) -> Finished:
+        program = start_program(code, *arguments, **environment)
+        out, err = program.communicate(timeout=120)
+        finished = Finished(program.returncode, out, err)
+        assert finished.status == status, finished
+        return finished
+
+    return run
+
+
+STRANGER = 54321
+"""A user that is not root: root is not stopped by permissions."""
+
+
+@pytest.fixture
+def strangers_folder() -> Iterator[Path]:
+    """A folder of `STRANGER`, which that user can reach."""
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
+    with tempfile.TemporaryDirectory() as top:
+        Path(top).chmod(0o755)
+        folder = Path(top, "folder")
+        folder.mkdir(mode=0o700)
+        os.chown(folder, STRANGER, STRANGER)
+        yield folder
+
+
+@pytest.fixture
+def in_child() -> Callable[[Callable[[], object]], int]:
+    """Runs a function in a forked child that ends by `os._exit`, and returns the child's exit status."""
+
+    def run(work: Callable[[], object]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                work()
+                status = 0
+            finally:
+                os._exit(status)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    return run
