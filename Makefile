@@ -67,8 +67,9 @@ test-floor: $(FLOOR) ## The fast tests with the oldest dependencies that pyproje
 	@.venv-floor/bin/python -m pytest -q -n $(JOBS) -m "not slow"
 
 test-compat: $(DEV) $(COMPAT) ## The published empathy-framework 3.8 reads our files (from PyPI)
-	@$(BIN)/python tools/write_samples.py .venv-compat/records
-	@.venv-compat/bin/python tools/read_with_empathy_framework.py .venv-compat/records
+	@rm -rf .venv-compat/records && mkdir .venv-compat/records
+	@cd .venv-compat/records && $(CURDIR)/$(BIN)/empathy demo > demo.txt
+	@.venv-compat/bin/python tools/read_with_empathy_framework.py .venv-compat/records/.empathy-demo
 
 clean: ## Remove the environments and everything that tools left here
 	rm -rf .venv .venv-floor .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

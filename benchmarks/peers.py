@@ -24,7 +24,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from overhead import by_hand_span, measure, null_exporter, ours
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = "span by hand"
-OUR_RECORD = "attune: record"
+OUR_RECORD = "with llm_call, record"
 MODEL = "claude-haiku-4-5"
 QUESTION = "Is this diff safe to merge?"
 ANSWER = "Yes: it only renames a local variable."
@@ -44,6 +44,8 @@ OFFLINE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
+    "TRACELOOP_LOGGING_ENABLED": "false",
+    "TRACELOOP_METRICS_ENABLED": "false",
     "TRACELOOP_TELEMETRY": "false",
 }
 MARKER = "installed.json"
@@ -66,7 +68,7 @@ class Peer:
     requirement: str
     statement: str
     prepare: Callable[[Any, Path], Prepared]
-    environment: dict[str, str] = field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()  # what it imports without requiring it
 
     def folder(self) -> str:
         python = f"py{sys.version_info.major}.{sys.version_info.minor}"
@@ -84,37 +86,36 @@ def batch(exporter: Any) -> Any:
     return BatchSpanProcessor(exporter, max_queue_size=100_000)
 
 
-def traceloop(exporter: Any, folder: Path) -> Prepared:
+def traceloop(exporter: Any, _: Path) -> Prepared:
+    from opentelemetry import trace
     from traceloop.sdk import Traceloop
     from traceloop.sdk.tracing.manual import LLMMessage, LLMUsage, track_llm_call
 
-    Traceloop.init(app_name="benchmark", processor=batch(exporter), disable_batch=False, telemetry_enabled=False)
+    Traceloop.init(app_name="benchmark", exporter=exporter, telemetry_enabled=False)
 
     def manual() -> None:
         with track_llm_call(vendor="anthropic", type="chat") as span:
             span.report_request(model=MODEL, messages=[LLMMessage(role="user", content=QUESTION)])
             reply = answer(QUESTION)
             span.report_response(MODEL, [reply])
-            span.report_usage(
-                LLMUsage(
-                    prompt_tokens=INPUT_TOKENS,
-                    completion_tokens=OUTPUT_TOKENS,
-                    total_tokens=INPUT_TOKENS + OUTPUT_TOKENS,
-                    cache_creation_input_tokens=0,
-                    cache_read_input_tokens=0,
-                )
-            )
+            total = INPUT_TOKENS + OUTPUT_TOKENS
+            span.report_usage(LLMUsage(prompt_tokens=INPUT_TOKENS, completion_tokens=OUTPUT_TOKENS, total_tokens=total))
 
-    return Prepared({"with track_llm_call": manual})
+    return Prepared({"with track_llm_call": manual}, trace.get_tracer_provider().force_flush)
 
 
 def openlit(exporter: Any, folder: Path) -> Prepared:
+    """OpenLIT with the application's tracer provider, which it takes over; its price list would be downloaded."""
     import openlit
+    from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 
     provider = TracerProvider()
     provider.add_span_processor(batch(exporter))
-    openlit.init(application_name="benchmark", tracer=provider.get_tracer("benchmark"), disable_metrics=True)
+    trace.set_tracer_provider(provider)
+    prices = folder / "prices.json"
+    prices.write_text('{"chat": {}}')
+    openlit.init(application_name="benchmark", disable_metrics=True, pricing_json=os.fspath(prices))
 
     def manual() -> None:
         with openlit.start_trace("chat") as span:
@@ -131,7 +132,7 @@ def openlit(exporter: Any, folder: Path) -> Prepared:
     return Prepared({"with start_trace": manual}, provider.force_flush)
 
 
-def logfire(exporter: Any, folder: Path) -> Prepared:
+def logfire(exporter: Any, _: Path) -> Prepared:
     import logfire
 
     logfire.configure(send_to_logfire=False, console=False, additional_span_processors=[batch(exporter)])
@@ -153,7 +154,7 @@ def logfire(exporter: Any, folder: Path) -> Prepared:
     return Prepared({"with span": manual}, logfire.force_flush)
 
 
-def langfuse(exporter: Any, folder: Path) -> Prepared:
+def langfuse(exporter: Any, _: Path) -> Prepared:
     from langfuse import Langfuse, observe
 
     client = Langfuse(
@@ -178,7 +179,7 @@ def langfuse(exporter: Any, folder: Path) -> Prepared:
     return Prepared({"with observation": manual, "@observe": decorated}, client.flush)
 
 
-def mlflow(exporter: Any, folder: Path) -> Prepared:
+def mlflow(exporter: Any, _: Path) -> Prepared:
     """MLflow's OTLP mode, the one of its pipelines that ends in an exporter; with its own server it does more."""
     import mlflow
     import mlflow.tracing.provider as provider
@@ -186,6 +187,7 @@ def mlflow(exporter: Any, folder: Path) -> Prepared:
     from mlflow.tracing.constant import SpanAttributeKey
 
     # There is no setting for another exporter: the one that would send is exchanged where it is made.
+    mlflow.set_tracking_uri("http://localhost:9")  # never asked; without one, parts that are not installed are imported
     os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = "http://localhost:9/v1/traces"
     provider.get_otlp_exporter = lambda: exporter
     usage = {
@@ -217,7 +219,7 @@ def mlflow(exporter: Any, folder: Path) -> Prepared:
     return Prepared({"with start_span": manual, "@trace": decorated}, flush)
 
 
-def attune(exporter: Any, folder: Path) -> Prepared:
+def attune(_: Any, folder: Path) -> Prepared:
     """The same call with this package: as overhead.py measures it, and with the bare decorator."""
     from attune_monitoring import llm_call
 
@@ -234,19 +236,21 @@ def attune(exporter: Any, folder: Path) -> Prepared:
 
     @llm_call
     def asked(question: str) -> dict[str, object]:
+        answer(question)
         return response
 
     def decorated() -> None:
         asked(QUESTION)
 
-    decorated.use = record.use
-    return Prepared({OUR_RECORD: record, "attune: record+metrics": with_metrics, "attune: @llm_call, record": decorated})
+    decorated.use = record.use  # type: ignore[attr-defined]
+    ways = {OUR_RECORD: record, "with llm_call, +metrics": with_metrics, "@llm_call, record": decorated}
+    return Prepared(ways)
 
 
 PEERS = {
     "attune": Peer("attune-monitoring", "from attune_monitoring import llm_call", attune),
     "openlit": Peer("openlit==1.*", "import openlit", openlit),
-    "traceloop": Peer("traceloop-sdk==0.*", "from traceloop.sdk import Traceloop", traceloop),
+    "traceloop": Peer("traceloop-sdk==0.*", "from traceloop.sdk import Traceloop", traceloop, ("httpx",)),
     "logfire": Peer("logfire==5.*", "import logfire", logfire),
     "langfuse": Peer("langfuse==5.*", "from langfuse import Langfuse, observe", langfuse),
     "mlflow": Peer("mlflow-tracing==3.*", "import mlflow", mlflow),
@@ -281,16 +285,16 @@ class Counting:
 
 def inside(name: str, rounds: int, calls: int) -> dict[str, Any]:
     """Measure one peer in the environment that runs this."""
-    peer = PEERS[name]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         variants: dict[str, Call] = {UNIT: by_hand_span()}
         if name != "attune":  # before the peer starts: what it sets globally must not become ours
             variants[OUR_RECORD] = ours(folder / "ours", with_metrics=False)
         exporter = Counting()
-        os.environ.update(peer.environment)
-        prepared = peer.prepare(exporter, folder)
-        if name != "attune":
+        prepared = PEERS[name].prepare(exporter, folder)
+        if name == "attune":
+            _written(folder / "record", prepared.ways[OUR_RECORD])
+        else:
             for way, call in prepared.ways.items():
                 before = exporter.spans
                 call()
@@ -299,31 +303,31 @@ def inside(name: str, rounds: int, calls: int) -> dict[str, Any]:
                     raise RuntimeError(f"`{way}` exported no span: nothing is measured")
                 if missing := exporter.missing():
                     raise RuntimeError(f"`{way}` recorded no {', no '.join(missing)}: {exporter.last}")
-        elif missing_line := not _written(folder / "record", prepared.ways[OUR_RECORD]):
-            raise RuntimeError(f"nothing was written: {missing_line}")
         variants.update(prepared.ways)
         return {"times": measure(variants, rounds, calls), "ways": list(prepared.ways)}
 
 
-def _written(folder: Path, call: Any) -> bool:
+def _written(folder: Path, call: Any) -> None:
     call.use()
     call()
-    lines = [line for file in folder.glob("llm_calls*.jsonl") for line in file.read_text().splitlines()]
-    return any(json.loads(line)["input_tokens"] == INPUT_TOKENS for line in lines)
+    text = "".join(file.read_text() for file in folder.glob("llm_calls*.jsonl"))
+    if f'"input_tokens":{INPUT_TOKENS}' not in text:
+        raise RuntimeError(f"our own record of the call is not on disk: {text!r}")
 
 
 def first_call(name: str | None) -> float:
-    """Wall time in ms from before the first import to after the first recorded call; the hand-written span without a name."""
+    """Wall ms from before the first import to after the first recorded call; without a name, of the unit."""
     begin = time.perf_counter()
     if name is None:
         by_hand_span()()
-        return (time.perf_counter() - begin) * 1000
-    with tempfile.TemporaryDirectory() as place:
-        os.environ.update(PEERS[name].environment)
-        call = next(iter(PEERS[name].prepare(null_exporter(), Path(place)).ways.values()))
-        getattr(call, "use", lambda: None)()
-        call()
-        return (time.perf_counter() - begin) * 1000
+    elif name == "attune":
+        from attune_monitoring import llm_call
+
+        with llm_call(provider="anthropic", model=MODEL) as call:  # the first use configures itself
+            call.set_usage(input_tokens=INPUT_TOKENS, output_tokens=OUTPUT_TOKENS)
+    else:
+        next(iter(PEERS[name].prepare(null_exporter(), Path.cwd()).ways.values()))()
+    return (time.perf_counter() - begin) * 1000
 
 
 def run(command: list[str], **options: Any) -> str:
@@ -352,13 +356,14 @@ def install(name: str, cache: Path, *, fresh: bool) -> tuple[Path, dict[str, str
     if fresh or not marker.exists():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"{name}: installing {peer.requirement} into {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True)
+        venv.create(folder, with_pip=True, upgrade_deps=True)  # the bundled pip may resolve for half an hour
         pip = [os.fspath(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         mine = ["--editable", os.fspath(ROOT)]
-        run([*pip, *(mine if name == "attune" else [peer.requirement])])
+        theirs = [peer.requirement, *peer.undeclared]
+        run([*pip, *(mine if name == "attune" else theirs)])
         alone = _packages(python)
         if name != "attune":  # in one resolution: pip must not break the peer's pins for ours
-            run([*pip, peer.requirement, *mine])
+            run([*pip, *theirs, *mine])
         marker.write_text(json.dumps({"packages": len(alone), "versions": _packages(python)}))
     known = json.loads(marker.read_text())
     return python, known["versions"], known["packages"]

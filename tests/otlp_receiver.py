@@ -66,6 +66,9 @@ class Receiver:
         self.headers: list[dict[str, str]] = []
         self.status = 200
         """HTTP status of the answers; gRPC says UNAVAILABLE for 503 and UNAUTHENTICATED for the others beyond 200."""
+        self.hold = threading.Event()
+        """While it is cleared, requests are left without an answer, and nothing of them is kept."""
+        self.hold.set()
         self._changed = threading.Condition()
 
     def wait(self, done: Callable[[Receiver], bool], seconds: float = 30.0) -> bool:
@@ -89,6 +92,7 @@ class Receiver:
             )
 
     def take_spans(self, request: trace_service.ExportTraceServiceRequest, headers: dict[str, str]) -> None:
+        self.hold.wait()
         with self._changed:
             self.headers.append(headers)
             if self.status == 200:
@@ -96,6 +100,7 @@ class Receiver:
             self._changed.notify_all()
 
     def take_metrics(self, request: metrics_service.ExportMetricsServiceRequest, headers: dict[str, str]) -> None:
+        self.hold.wait()
         with self._changed:
             self.headers.append(headers)
             if self.status == 200:
@@ -163,7 +168,10 @@ def receive(protocol: Protocol = "http/protobuf", *, certificate: tuple[Path, Pa
     receiver = Receiver()
     serve = _serve_http if protocol == "http/protobuf" else _serve_grpc
     with serve(receiver, certificate):
-        yield receiver
+        try:
+            yield receiver
+        finally:
+            receiver.hold.set()
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from attune_monitoring import TelemetryStore
 from attune_monitoring.cli.demo_provider import simulated_provider
 from otlp_receiver import closed_port, receive
 
+pytestmark = pytest.mark.slow  # each demo takes two seconds, on purpose
+
 Demo = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -67,7 +67,7 @@ def check_files(storage: Path, read_lines: ReadLines, runs: int = RUNS) -> None:
     for one in details:
         assert one["total_input_tokens"] == 10 * PER_RUN
         assert [stage["stage_name"] for stage in one["stages"]] == ["only"]
-        assert one["metadata"]["attune"]["complete"] if "complete" in one["metadata"]["attune"] else True
+        assert one["metadata"]["attune"].get("complete", True)
 
 
 @pytest.fixture

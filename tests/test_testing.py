@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attune_monitoring import LLMCallRecord, configure, llm_call, log_llm_call, stage, workflow
+from attune_monitoring import LLMCallRecord, configure, llm_call, log_llm_call, shutdown, stage, workflow
 from attune_monitoring.testing import Captured, capture
 
 
@@ -72,6 +72,16 @@ def test_captures_may_be_nested_and_each_has_its_own() -> None:
         review(3)
     assert [call.input_tokens for call in outer.calls] == [1, 3]
     assert [call.input_tokens for call in inner.calls] == [2]
+
+
+def test_code_that_configures_itself_and_shuts_down_is_still_captured(storage: Path) -> None:
+    with capture() as captured:
+        configure(storage_dir=str(storage))
+        review()
+        assert shutdown()
+        review()
+    assert len(captured.calls) == 2
+    assert not storage.exists()
 
 
 def test_records_handed_in_are_captured_as_well() -> None:

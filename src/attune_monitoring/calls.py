@@ -404,12 +404,15 @@ class LLMCall(Entered):
                         attributes[sc.PROVIDER] = provider
                 if attributes.get(sc.PROVIDER) == self._attributes.get(sc.PROVIDER):
                     attributes.pop(sc.PROVIDER, None)  # known since the start
-                failure = self._info or self._observed
-                if failure is not None and failure.error_type is not None and error is None:
-                    error = _InBand(failure.error_type, failure.error_message)
+                answer = self._info or self._observed
+                if answer is not None and answer.error_type is not None and error is None:
+                    error = _InBand(answer.error_type, answer.error_message)
                 model = attributes.get(sc.RESPONSE_MODEL)
                 if self._model is None and model is not None:
-                    self._span.update_name(f"{self._attributes[sc.OPERATION]} {model}")
+                    operation = self._attributes[sc.OPERATION]
+                    if answer is not None and answer.operation is not None and operation == sc.CHAT:
+                        operation = attributes[sc.OPERATION] = answer.operation  # nothing was said: the default
+                    self._span.update_name(f"{operation} {model}")
                 elif self._original is not None:
                     self._span.update_name(f"{self._attributes[sc.OPERATION]} {self._model}")
                     attributes[sc.REQUEST_MODEL] = self._model or ""

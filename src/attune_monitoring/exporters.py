@@ -1,4 +1,4 @@
-"""The seams to the OpenTelemetry SDK: the recorder as a span processor, the JSONL exporter, the OTLP exporters.
+"""The seams to the OpenTelemetry SDK: the recorder as a span processor, and the JSONL exporter.
 
 Failures of ours end here: counted, logged once, never seen by the instrumented program.
 """
@@ -6,21 +6,18 @@ Failures of ours end here: counted, logged once, never seen by the instrumented 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import threading
-import time
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.config import load_config
+from attune_monitoring.delivery import all_within
 from attune_monitoring.files import Files
 from attune_monitoring.mapping import Origin, SpanData
 from attune_monitoring.pricing import Pricing
@@ -29,23 +26,18 @@ from attune_monitoring.scope import HOOKS
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.sdk.metrics.export import MetricReader
 
-    from attune_monitoring.config import Config, OtlpConfig
+    from attune_monitoring.config import Config
 
 __all__ = [
-    "DeliveryProcessor",
     "JSONLSpanExporter",
     "Pipeline",
     "RecorderProcessor",
-    "all_within",
-    "metric_reader",
+    "origin_of",
     "pricing_of",
     "span_data",
-    "within",
 ]
 
-_log = logging.getLogger("attune_monitoring.exporters")
 _SHUTDOWN_SECONDS = 1.5
 
 
@@ -173,7 +165,8 @@ class Pipeline(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Flush all; return whether all was delivered."""
-        return all([processor.force_flush(timeout_millis) for processor in self.processors])
+        done = [processor.force_flush(timeout_millis) for processor in self.processors]
+        return all(done)
 
 
 class JSONLSpanExporter(SpanExporter):
@@ -250,240 +243,6 @@ def pricing_of(config: Config) -> Pricing:
         premium_models=pricing.premium_models,
         live=pricing.live,
     )
-
-
-class _CountingExporter(SpanExporter):
-    """Knows what became of each span, which the SDK's own flush does not tell."""
-
-    def __init__(self, exporter: SpanExporter, where: str) -> None:
-        self._exporter = exporter
-        self._where = where
-        self._warned = False
-        self.delivered = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        try:
-            result = self._exporter.export(spans)
-        except Exception as error:
-            HOOKS.failed("OTLP export", error)
-            result = SpanExportResult.FAILURE
-        if result is SpanExportResult.SUCCESS:
-            self.delivered += len(spans)
-        elif not self._warned:
-            self._warned = True
-            _log.warning(
-                "Spans could not be delivered to %s. The program is not affected, local records are complete; further "
-                "failures are not logged. Is the collector running, and are endpoint and protocol right?",
-                self._where,
-            )
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
-
-
-class DeliveryProcessor(SpanProcessor):
-    """Batches spans to an exporter in the background, says what was delivered, and keeps its shutdown's deadline.
-
-    Args:
-        exporter: where to.
-        where: the same for people, without secrets.
-    """
-
-    def __init__(self, exporter: SpanExporter, where: str) -> None:
-        self._exporter = _CountingExporter(exporter, where)
-        self._batch = BatchSpanProcessor(self._exporter)
-        self._taken = 0
-        self._given_up = 0
-        self._count = threading.Lock()
-        _live.add(self)
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing to do."""
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Queue a sampled span."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            with self._count:
-                self._taken += 1
-            self._batch.on_end(span)
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Export what waits, for at most this long; return whether all since the last flush was delivered."""
-        done = within(timeout_millis / 1000, lambda: self._batch.force_flush(timeout_millis))
-        with self._count:
-            missing = self._taken - self._exporter.delivered - self._given_up
-            if done:
-                self._given_up += missing
-        return done and missing == 0
-
-    def shutdown(self) -> None:
-        """Export what waits and stop, within 1.5 seconds whatever the backend does."""
-        within(_SHUTDOWN_SECONDS, self._batch.shutdown)
-
-    def _after_fork(self) -> None:
-        self._count = threading.Lock()
-        self._taken = self._given_up = self._exporter.delivered = 0
-
-
-_live: weakref.WeakSet[DeliveryProcessor] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for processor in list(_live):
-        processor._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def within(seconds: float, work: Callable[[], object]) -> bool:
-    """Do the work in a helper thread and wait at most `seconds`; return whether it ended by then without failing."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except Exception as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="attune-deadline", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is going down and starts no threads any more
-        return False
-    deadline = time.monotonic() + seconds
-    thread.join(max(0.0, deadline - time.monotonic()))
-    return not thread.is_alive() and not failed
-
-
-def all_within(seconds: float, work: Sequence[Callable[[], object]]) -> bool:
-    """Do all of it at the same time; return whether all ended within `seconds` without failing."""
-    results: list[bool] = []
-
-    def do(one: Callable[[], object]) -> None:
-        results.append(within(seconds, one))
-
-    threads = [threading.Thread(target=do, args=(one,), name="attune-shutdown", daemon=True) for one in work]
-    deadline = time.monotonic() + seconds
-    try:
-        for thread in threads:
-            thread.start()
-    except RuntimeError:  # the interpreter is going down
-        return False
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return len(results) == len(work) and all(results)
-
-
-def span_exporter(otlp: OtlpConfig, endpoint: str) -> SpanExporter:
-    """Return the OTLP exporter of spans that is configured; only its own protocol's modules are imported."""
-    _quiet()
-    if otlp.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
-
-        with _no_exporter_variables():
-            return GrpcExporter(**_grpc_arguments(otlp, endpoint))
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
-
-    with _no_exporter_variables():
-        return HttpExporter(**_http_arguments(otlp, endpoint))
-
-
-def metric_reader(otlp: OtlpConfig, endpoint: str) -> MetricReader:
-    """Return the periodic reader that sends metrics by OTLP, in the temporality that is configured."""
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-
-    _quiet()
-    temporality = _temporality(otlp.temporality)
-    if otlp.protocol == "grpc":
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
-
-        with _no_exporter_variables():
-            arguments = _grpc_arguments(otlp, endpoint)
-            return PeriodicExportingMetricReader(GrpcExporter(preferred_temporality=temporality, **arguments))
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
-
-    with _no_exporter_variables():
-        arguments = _http_arguments(otlp, endpoint)
-        return PeriodicExportingMetricReader(HttpExporter(preferred_temporality=temporality, **arguments))
-
-
-def _temporality(preference: str) -> dict[type, Any]:
-    """The OTLP exporter specification's preferences: delta leaves up-down counters cumulative."""
-    from opentelemetry.sdk.metrics import Counter, Histogram, ObservableCounter
-    from opentelemetry.sdk.metrics.export import AggregationTemporality
-
-    delta = AggregationTemporality.DELTA
-    if preference == "delta":
-        return {Counter: delta, ObservableCounter: delta, Histogram: delta}
-    if preference == "lowmemory":
-        return {Counter: delta, Histogram: delta}
-    return {}
-
-
-def _grpc_arguments(otlp: OtlpConfig, endpoint: str) -> dict[str, Any]:
-    import grpc
-
-    arguments: dict[str, Any] = {
-        "endpoint": endpoint,
-        "insecure": otlp.insecure,
-        "headers": tuple((key.lower(), value) for key, value in otlp.headers.items()) or None,
-        "timeout": otlp.timeout,
-        "compression": grpc.Compression.Gzip if otlp.compression == "gzip" else grpc.Compression.NoCompression,
-    }
-    if not otlp.insecure and (otlp.certificate or otlp.client_certificate):
-        arguments["credentials"] = grpc.ssl_channel_credentials(
-            _read(otlp.certificate), _read(otlp.client_key), _read(otlp.client_certificate)
-        )
-    return arguments
-
-
-def _http_arguments(otlp: OtlpConfig, endpoint: str) -> dict[str, Any]:
-    from opentelemetry.exporter.otlp.proto.http import Compression
-
-    return {
-        "endpoint": endpoint,
-        "headers": dict(otlp.headers),
-        "timeout": otlp.timeout,
-        "compression": Compression.Gzip if otlp.compression == "gzip" else Compression.NoCompression,
-        "certificate_file": otlp.certificate,
-        "client_key_file": otlp.client_key,
-        "client_certificate_file": otlp.client_certificate,
-    }
-
-
-def _read(path: str | None) -> bytes | None:
-    return Path(path).read_bytes() if path else None
-
-
-@contextlib.contextmanager
-def _no_exporter_variables() -> Iterator[None]:
-    """Hide `OTEL_EXPORTER_OTLP_…` while an exporter is built: Config has read them, for the backend they are meant for.
-
-    The SDK's exporters merge them into every one, so that a second backend would be sent the first one's keys.
-    """
-    with _building:
-        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("OTEL_EXPORTER_OTLP_")}
-        try:
-            yield
-        finally:
-            os.environ.update(hidden)
-
-
-_building = threading.Lock()
-
-
-def _quiet() -> None:
-    # Without a handler Python prints every retry of a dead backend to stderr. We say it once ourselves; a program that
-    # has configured logging still gets all of it.
-    logger = logging.getLogger("opentelemetry")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
 
 
 def origin_of(config: Config) -> Origin:

@@ -115,9 +115,7 @@ class Files:
 
     def _open(self, slot: int) -> dict[str, Appender]:
         return {
-            stream: Appender(
-                self.folder, stream, fsync=self._fsync, segment_bytes=self._segment_bytes, slot=slot
-            )
+            stream: Appender(self.folder, stream, fsync=self._fsync, segment_bytes=self._segment_bytes, slot=slot)
             for stream in (CALLS, RUNS, DETAILS)
         }
 

@@ -8,6 +8,7 @@ for an old one.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -27,6 +28,8 @@ MAX_SERIES = 1000
 MAX_PENDING = 16_384
 """Records whose durations wait for a collection; beyond, each new one pays for one old one."""
 OVERFLOW = "__other__"
+_LARGEST = 2**63 - 1
+"""Beyond, OTLP could carry none of the metrics."""
 
 _Attributes = tuple[tuple[str, Any], ...]
 
@@ -104,8 +107,9 @@ class Instruments:
                 series.cost = (series.cost or 0.0) + cost
             elif record.cost_source == "unknown":
                 series.unknown += 1
-            if record.baseline_cost is not None:
-                series.baseline = (series.baseline or 0.0) + record.baseline_cost
+            baseline = record.baseline_cost
+            if baseline is not None and math.isfinite(baseline):
+                series.baseline = (series.baseline or 0.0) + baseline
             tokens = series.tokens
             if record.input_tokens:
                 tokens["input"] = tokens.get("input", 0) + record.input_tokens
@@ -230,7 +234,7 @@ class Instruments:
         else:
             for series in self._series.values():
                 for value, more in _values(series, name):
-                    yield Observation(value, {**dict(series.attributes), **more})
+                    yield Observation(min(value, _LARGEST), {**dict(series.attributes), **more})
 
     def _after_fork(self) -> None:
         # A child starts from zero: the parent reports what the parent has counted.

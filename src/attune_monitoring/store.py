@@ -409,9 +409,7 @@ def read_newest(
     return found[-limit:] if limit > 0 else []
 
 
-def _parse(
-    line: bytes, parse: Callable[[dict[str, Any]], _T], report: ReadReport, path: Path, end: int
-) -> _T | None:
+def _parse(line: bytes, parse: Callable[[dict[str, Any]], _T], report: ReadReport, path: Path, end: int) -> _T | None:
     if not line.strip():
         return None
     if len(line) > MAX_LINE_BYTES:

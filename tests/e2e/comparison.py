@@ -18,7 +18,7 @@ from clients import Plan
 from replay_server import ReplayServer
 from statement import Statement, state
 
-__all__ = ["ASYNCHRONOUS", "WAYS", "Outcome", "differences", "make", "make_async"]
+__all__ = ["ASYNCHRONOUS", "WAYS", "Outcome", "differences", "make", "make_async", "ways_of"]
 
 _PRICES = Pricing()
 _FIELDS = (
@@ -79,8 +79,7 @@ def _decorated(plan: Plan, client: Any) -> int:
 def _generator(plan: Plan, client: Any) -> int:
     @llm_call
     def ask() -> Iterator[Any]:
-        response = plan.create(client)
-        yield from response if plan.streams else [response]
+        yield from plan.create(client)
 
     return _consume(ask())
 
@@ -115,12 +114,8 @@ async def _decorated_async(plan: Plan, client: Any) -> int:
 async def _generator_async(plan: Plan, client: Any) -> int:
     @llm_call
     async def ask() -> AsyncIterator[Any]:
-        response = await plan.create(client)
-        if plan.streams:
-            async for chunk in response:
-                yield chunk
-        else:
-            yield response
+        async for chunk in await plan.create(client):
+            yield chunk
 
     return await _consume_async(ask())
 
@@ -137,7 +132,7 @@ WAYS: Mapping[str, Callable[[Plan, Any], int]] = {
     "plain": _plain,
     "blind": _blind,
 }
-"""How a call can be made; `plain` and `blind` tell nothing of the response, so only `instrument()` can know it."""
+"""How a call can be made, `generator` for streams only; `plain` and `blind` tell nothing of the response, so only `instrument()` can know it."""
 ASYNCHRONOUS: Mapping[str, Callable[[Plan, Any], Awaitable[int]]] = {
     "with": _with_async,
     "decorated": _decorated_async,
@@ -146,6 +141,11 @@ ASYNCHRONOUS: Mapping[str, Callable[[Plan, Any], Awaitable[int]]] = {
     "blind": _blind_async,
 }
 """The same with asynchronous clients."""
+
+
+def ways_of(plan: Plan) -> list[str]:
+    """The ways in which this call can be made."""
+    return [way for way in WAYS if plan.streams or way != "generator"]
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from attune_monitoring import instrument  # noqa: E402
 
 from clients import Plan  # noqa: E402
-from comparison import ASYNCHRONOUS, WAYS, differences, make, make_async  # noqa: E402
+from comparison import differences, make, make_async, ways_of  # noqa: E402
 from recorded_calls import plans  # noqa: E402
 from replay_server import ReplayServer  # noqa: E402
 
@@ -27,7 +27,7 @@ def main() -> None:
     found: dict[str, list[str]] = {}
     with ReplayServer() as server:
         for plan in plans():
-            for way in WAYS:
+            for way in ways_of(plan):
                 found[f"{way}/{plan.interaction.name}"] = differences(plan, make(plan, server, way))
         asyncio.run(_asynchronously(plans(), server, found))
     json.dump(found, sys.stdout)
@@ -35,7 +35,7 @@ def main() -> None:
 
 async def _asynchronously(every: list[Plan], server: ReplayServer, found: dict[str, list[str]]) -> None:
     for plan in every:
-        for way in ASYNCHRONOUS:
+        for way in ways_of(plan):
             found[f"async {way}/{plan.interaction.name}"] = differences(plan, await make_async(plan, server, way))
 
 

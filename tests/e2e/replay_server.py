@@ -50,14 +50,18 @@ class _Script:
     received: list[Received] = field(default_factory=list)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # many clients connect at once
+
+
 class ReplayServer:
     """Serves while it is entered; `url` is the proxy that clients must be given."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._scripts: dict[str, _Script] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self._scripts))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler_for(self._scripts))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
