@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
                 plans.append((row, found))
     with ReplayServer() as server:
         for row, found in plans:
-            _replay(row, found, server, 0, "with")
+            _replay(row, found, server, 0, "named")
         missing = {"openai", "anthropic"} - set(instrument("openai", "anthropic"))
         for row, found in plans:
             if found.library.__name__ in missing:
@@ -163,7 +163,9 @@ def _brief(error: Exception) -> str:
 
 
 def _print(rows: list[Row]) -> int:
-    table = Table("recording", "the response says", "llm_call recorded", "instrument() recorded", "")
+    table = Table()
+    for heading in ("recording", "the response says", "llm_call recorded", "instrument() recorded", ""):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         style = {EQUAL: "green", DIFFERS: "red"}.get(row.verdict, "dim")
         cells = (row.name, row.said, *row.recorded)

@@ -62,6 +62,14 @@ def _with(plan: Plan, client: Any) -> int:
     return 0
 
 
+def _named(plan: Plan, client: Any) -> int:
+    with llm_call(provider=plan.provider, model=plan.model, operation=plan.operation) as call:
+        if plan.streams:
+            return _consume(call.stream(plan.create(client)))
+        call.record(plan.create(client))
+    return 0
+
+
 def _blind(plan: Plan, client: Any) -> int:
     with llm_call(operation=plan.operation):
         return _plain(plan, client)
@@ -97,6 +105,14 @@ async def _with_async(plan: Plan, client: Any) -> int:
     return 0
 
 
+async def _named_async(plan: Plan, client: Any) -> int:
+    async with llm_call(provider=plan.provider, model=plan.model, operation=plan.operation) as call:
+        if plan.streams:
+            return await _consume_async(call.stream(await plan.create(client)))
+        call.record(await plan.create(client))
+    return 0
+
+
 async def _blind_async(plan: Plan, client: Any) -> int:
     async with llm_call(operation=plan.operation):
         return await _plain_async(plan, client)
@@ -126,14 +142,16 @@ async def _plain_async(plan: Plan, client: Any) -> int:
 
 
 WAYS: Mapping[str, Callable[[Plan, Any], int]] = {
+    "named": _named,
     "with": _with,
     "decorated": _decorated,
     "generator": _generator,
     "plain": _plain,
     "blind": _blind,
 }
-"""How a call can be made, `generator` for streams only; `plain` and `blind` tell nothing of the response, so only `instrument()` can know it."""
+"""How a call can be made, `generator` for streams only, `named` with provider and model given; `plain` and `blind` tell nothing of the response, so only `instrument()` can know it."""
 ASYNCHRONOUS: Mapping[str, Callable[[Plan, Any], Awaitable[int]]] = {
+    "named": _named_async,
     "with": _with_async,
     "decorated": _decorated_async,
     "generator": _generator_async,

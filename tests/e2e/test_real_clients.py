@@ -29,6 +29,8 @@ from recorded_calls import CASSETTES, plans
 from recordings_io import expectation, recorded
 from replay_server import ReplayServer
 
+pytestmark = pytest.mark.slow
+
 PLANS = plans()
 EVERY_WAY = [(made, way) for made in PLANS for way in ways_of(made)]
 TOLD = [(made, way) for made, way in EVERY_WAY if way not in ("plain", "blind")]

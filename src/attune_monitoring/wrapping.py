@@ -1,0 +1,302 @@
+"""How a function is wrapped and a block entered: one behaviour for functions, coroutines and both kinds of generators.
+
+A decorated function runs exactly once and returns or raises exactly what it would have without us; arguments and
+results are never looked into, but for a provider's response.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from types import CodeType
+from typing import Any, ClassVar, TypeVar, cast
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from attune_monitoring import semconv as sc
+from attune_monitoring.calls import LLMCall
+from attune_monitoring.scope import HOOKS, NOTHING_ENTERED, Entered
+
+__all__ = ["Instrument"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Instrument:
+    """What the five have in common: how to wrap a function and how to be a context manager.
+
+    One instance may be entered by many threads and tasks at once; each entry has its own `Entered`.
+    """
+
+    _nothing: ClassVar[Entered] = NOTHING_ENTERED
+    _code: CodeType | None = None
+    _line = 0
+
+    def __init__(self) -> None:
+        self._entries: list[Entered] = []
+
+    def _start(self, tracer: trace.Tracer) -> Entered:
+        raise NotImplementedError
+
+    def _named(self, name: str) -> None:
+        """Take a decorated function's name, where none was given."""
+
+    def _enter(self) -> Entered:
+        try:
+            tracer = HOOKS.tracer()
+            if tracer is None:
+                return self._nothing
+            entered = self._start(tracer)
+            entered.attach()
+        except RecursionError:  # the user's function may still fit where we and a log message do not
+            return self._nothing
+        except Exception as error:
+            HOOKS.failed(type(self).__name__, error)
+            return self._nothing
+        return entered
+
+    # --- context manager
+    def __enter__(self) -> Any:
+        if self._code is None:
+            frame = sys._getframe(1)
+            self._code, self._line = frame.f_code, frame.f_lineno
+        entered = self._enter()
+        # What could not begin keeps its place, or its end would be taken for that of another thread's block.
+        begun = entered if entered is not self._nothing else Entered(otel_context.get_current())
+        self._entries.append(begun)
+        return entered
+
+    def __exit__(self, kind: object, error: BaseException | None, trace_: object) -> None:
+        entered = self._leave()
+        entered.detach()
+        _finish(entered, error)
+
+    async def __aenter__(self) -> Any:
+        if self._code is None:
+            frame = sys._getframe(1)
+            self._code, self._line = frame.f_code, frame.f_lineno
+        return self.__enter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace_: object) -> None:
+        self.__exit__(kind, error, trace_)
+
+    def _leave(self) -> Entered:
+        # Several threads and tasks may have entered: ours is the one whose context is current here.
+        entries = self._entries
+        current = otel_context.get_current()
+        for entered in reversed(entries):
+            if entered.context is current:
+                entries.remove(entered)
+                return entered
+        return entries.pop()  # the block leaked a context of its own
+
+    # --- decorator
+    def __call__(self, function: _F) -> _F:
+        """Return the function, instrumented."""
+        if isinstance(function, (staticmethod, classmethod)):
+            return cast(_F, type(function)(self(function.__func__)))
+        runs = _what_runs(function)
+        target = inspect.unwrap(runs)
+        self._named(getattr(target, "__qualname__", type(target).__name__).rpartition("<locals>.")[2])
+        code = getattr(target, "__code__", None)
+        if code is not None:
+            self._code, self._line = code, code.co_firstlineno
+        if inspect.isasyncgenfunction(runs):
+            wrapper: Any = _wrap_async_generator(self, function)
+        elif inspect.isgeneratorfunction(runs):
+            wrapper = _wrap_generator(self, function)
+        elif inspect.iscoroutinefunction(runs):
+            wrapper = _wrap_coroutine(self, function)
+        else:
+            wrapper = _wrap_function(self, function)
+        return cast(_F, functools.wraps(function)(wrapper))
+
+    def _source(self, attributes: dict[str, Any]) -> None:
+        if self._code is not None:
+            attributes[sc.CODE_FILE] = self._code.co_filename
+            attributes[sc.CODE_LINE] = self._line
+
+
+def _what_runs(function: Any) -> Any:
+    """Look through `functools.partial` and objects with `__call__`: what runs may be a coroutine or a generator."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function) or isinstance(function, type):
+        return function
+    call = inspect.getattr_static(type(function), "__call__", None)
+    return call if inspect.isfunction(call) else function
+
+
+def _returned(entered: Entered, value: Any) -> Any:
+    try:
+        return entered.returned(value)
+    except RecursionError:
+        return value
+
+
+def _yielded(entered: Entered, value: Any) -> None:
+    try:
+        entered.yielded(value)
+    except RecursionError:
+        return
+
+
+def _finish(entered: Entered, error: BaseException | None) -> None:
+    try:
+        entered.finish(error)
+    except RecursionError:  # nor is there room to say so
+        return
+    except Exception as failure:
+        HOOKS.failed(type(entered).__name__, failure)
+
+
+def _wrap_function(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        entered = instrument._enter()
+        if entered is instrument._nothing:
+            return function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            entered.detach()
+            _finish(entered, error)
+            raise
+        entered.detach()
+        result = _returned(entered, result)
+        _finish(entered, None)
+        return result
+
+    return wrapper
+
+
+def _wrap_coroutine(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        entered = instrument._enter()
+        if entered is instrument._nothing:
+            return await function(*args, **kwargs)
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            entered.detach()
+            _finish(entered, error)
+            raise
+        entered.detach()
+        result = _returned(entered, result)
+        _finish(entered, None)
+        return result
+
+    return wrapper
+
+
+def _wrap_generator(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The scope is current only while the generator's own code runs, never in the consumer's between two items."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        entered = instrument._enter()
+        if entered is instrument._nothing:
+            return (yield from generator)
+        error: BaseException | None = None
+        exhausted = False
+        try:
+            step, value = generator.send, None
+            while True:
+                try:
+                    item = step(value)
+                except StopIteration as stop:
+                    exhausted = True
+                    return stop.value
+                finally:
+                    entered.detach()
+                _yielded(entered, item)
+                try:
+                    value = yield item
+                except GeneratorExit:
+                    entered.attach()
+                    return generator.close()
+                except BaseException as thrown:
+                    step, value = generator.throw, thrown
+                else:
+                    step = generator.send
+                entered.attach()
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            entered.detach()
+            _finish_generator(entered, error, exhausted=exhausted)
+            error = value = None  # its traceback holds this frame: no circle for the garbage collector
+
+    return wrapper
+
+
+def _wrap_async_generator(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        entered = instrument._enter()
+        error: BaseException | None = None
+        exhausted = False
+        try:
+            step, value = generator.asend, None
+            awaitable = _first_step(generator)
+            while True:
+                try:
+                    item = await awaitable
+                except StopAsyncIteration:
+                    exhausted = True
+                    return
+                finally:
+                    entered.detach()
+                _yielded(entered, item)
+                try:
+                    value = yield item
+                except GeneratorExit:
+                    if entered is not instrument._nothing:
+                        entered.attach()
+                    await generator.aclose()
+                    raise
+                except BaseException as thrown:
+                    step, value = generator.athrow, thrown
+                else:
+                    step = generator.asend
+                if entered is not instrument._nothing:
+                    entered.attach()
+                awaitable = step(value)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            entered.detach()
+            _finish_generator(entered, error, exhausted=exhausted)
+            error = value = None  # its traceback holds this frame: no circle for the garbage collector
+
+    return wrapper
+
+
+def _first_step(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
+    """Begin the inner generator without the event loop's knowledge.
+
+    At its end the loop closes all generators that it knows at the same time: it would close the inner one while ours
+    is doing that.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def _finish_generator(entered: Entered, error: BaseException | None, *, exhausted: bool) -> None:
+    try:
+        if isinstance(entered, LLMCall):
+            entered.finish_generator(error, exhausted=exhausted)
+        else:
+            entered.finish(error)
+    except RecursionError:
+        return
+    except Exception as failure:
+        HOOKS.failed(type(entered).__name__, failure)
