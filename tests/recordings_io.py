@@ -26,6 +26,7 @@ __all__ = [
     "UnreadableBodyError",
     "expectation",
     "load",
+    "load_each",
     "load_folder",
     "read_stream",
     "recorded",
@@ -46,6 +47,14 @@ _GZIP = b"\x1f\x8b"
 
 class UnreadableBodyError(Exception):
     """A body in an encoding that needs a library beyond the standard one; the message says which."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Knows the tags that recorders under Python 2 have left behind."""
+
+
+for _tag in ("unicode", "str"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:python/{_tag}", lambda loader, node: loader.construct_scalar(node))
 
 
 @dataclass(frozen=True)
@@ -96,15 +105,35 @@ def load(path: Path) -> list[Interaction]:
     Raises:
         UnreadableBodyError: a body is compressed with brotli or zstandard, or in AWS's binary event format.
     """
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    interactions = document["interactions"]
+    found = load_each(path)
+    for interaction in found:
+        if isinstance(interaction, UnreadableBodyError):
+            raise interaction
+    return [interaction for interaction in found if isinstance(interaction, Interaction)]
+
+
+def load_each(path: Path) -> list[Interaction | UnreadableBodyError]:
+    """The same, with the error in the place of each interaction that cannot be read.
+
+    Raises:
+        ValueError: the file is no recording.
+    """
+    document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
+    interactions = document.get("interactions") if isinstance(document, dict) else None
+    if not isinstance(interactions, list):
+        raise ValueError(f"{path.name}: not a VCR recording: it has no list of `interactions`")
     expected = document.get("expected") or [None] * len(interactions)
     if len(expected) != len(interactions):
         raise ValueError(f"{path}: {len(interactions)} interactions, but `expected` has {len(expected)} entries")
-    return [
-        _interaction(path.name, position, interaction, expectation)
-        for position, (interaction, expectation) in enumerate(zip(interactions, expected, strict=True))
-    ]
+    found: list[Interaction | UnreadableBodyError] = []
+    for position, (interaction, wanted) in enumerate(zip(interactions, expected, strict=True)):
+        try:
+            found.append(_interaction(path.name, position, interaction, wanted))
+        except UnreadableBodyError as error:
+            found.append(error)
+        except (AttributeError, KeyError, TypeError, ValueError, EOFError, OSError, zlib.error) as error:
+            found.append(UnreadableBodyError(f"{path.name}#{position}: {type(error).__name__}: {error}"))
+    return found
 
 
 def load_folder(folder: Path) -> list[Interaction]:

@@ -536,7 +536,6 @@ for _ in range(10):
 assert flush(30)
 pid = os.fork()
 if pid == 0:
-    import time
     for _ in range(3):
         use()
     sys.stdin.readline()

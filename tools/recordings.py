@@ -22,7 +22,7 @@ from attune_monitoring import instrument  # noqa: E402
 from attune_monitoring.records import LLMCallRecord  # noqa: E402
 from clients import Plan, UnreplayableError, plan  # noqa: E402
 from comparison import Outcome, differences, make  # noqa: E402
-from recordings_io import Interaction, load  # noqa: E402
+from recordings_io import Interaction, load_each  # noqa: E402
 from replay_server import ReplayServer  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
@@ -76,14 +76,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _read(file: Path, name: str) -> Iterator[tuple[Row, Plan | None]]:
     try:
-        interactions = load(file)
+        interactions = load_each(file)
     except Exception as error:  # whatever is wrong with a recording, it is listed and the others go on
         yield Row(name, f"unreadable: {_brief(error)}"), None
         return
     if not interactions:
         yield Row(name, "no interactions"), None
-    for interaction in interactions:
-        yield _plan(interaction, f"{name}#{interaction.position}")
+    for position, interaction in enumerate(interactions):
+        if isinstance(interaction, Interaction):
+            yield _plan(interaction, f"{name}#{position}")
+        else:
+            yield Row(f"{name}#{position}", f"unreadable: {_brief(interaction)}"), None
 
 
 def _plan(interaction: Interaction, name: str) -> tuple[Row, Plan | None]:

@@ -115,7 +115,8 @@ class DeliveryProcessor(SpanProcessor):
 
     def stop(self) -> None:
         """Export what waits and stop, however long it takes."""
-        self._batch.shutdown()
+        stop: Callable[[], object] = self._batch.shutdown
+        stop()
 
     def _after_fork(self) -> None:
         self._count = threading.Lock()

@@ -105,7 +105,7 @@ class Instruments:
             series.counts[counted] = series.counts.get(counted, 0) + 1
             if cost is not None:
                 series.cost = (series.cost or 0.0) + cost
-            elif record.cost_source == "unknown":
+            elif record.cost_source != "none":
                 series.unknown += 1
             baseline = record.baseline_cost
             if baseline is not None and math.isfinite(baseline):

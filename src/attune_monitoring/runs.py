@@ -41,7 +41,7 @@ class _Sums:
             self.cost += cost
             # Where no premium model is known for the provider, nothing is claimed to have been saved.
             self.baseline += call.baseline_cost if call.baseline_cost is not None else cost
-        elif call.cost_source == "unknown":
+        elif call.cost_source != "none":
             self.unknown += 1
 
 

@@ -69,14 +69,14 @@ class ReplayServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
-    def play(
-        self, *answers: Interaction, cut_after: int | None = None, gate: threading.Event | None = None
-    ) -> str:
+    def play(self, *answers: Interaction, cut_after: int | None = None, gate: threading.Event | None = None) -> str:
         """Take recordings to answer with, one request each, in this order.
 
         Args:

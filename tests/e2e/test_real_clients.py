@@ -38,7 +38,9 @@ TOLD = [(made, way) for made, way in EVERY_WAY if way not in ("plain", "blind")]
 
 
 def each(pairs: list[tuple[Plan, str]]) -> Any:
-    return pytest.mark.parametrize(("made", "way"), pairs, ids=[f"{made.interaction.name}-{way}" for made, way in pairs])
+    return pytest.mark.parametrize(
+        ("made", "way"), pairs, ids=[f"{made.interaction.name}-{way}" for made, way in pairs]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -215,9 +217,7 @@ def is_incomplete(record: LLMCallRecord) -> bool:
 
 
 @each_stream
-def test_the_first_chunk_arrives_before_the_rest_is_sent(
-    name: str, server: ReplayServer, captured: Captured
-) -> None:
+def test_the_first_chunk_arrives_before_the_rest_is_sent(name: str, server: ReplayServer, captured: Captured) -> None:
     made = plan(recorded(name))
     gate = threading.Event()
     client = made.client(server, server.play(made.interaction, gate=gate))

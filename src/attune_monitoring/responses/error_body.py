@@ -35,7 +35,8 @@ def _matches(root: Fields) -> bool:
     get = fields(error).get
     return (
         type(root) is dict
-        and root.keys() <= _BODY_KEYS
+        # An SDK makes its own type even of this, with nothing in the fields that it knows.
+        and all(value is None or key in _BODY_KEYS for key, value in root.items())
         and isinstance(get("message"), str)
         and (get("type") is not None or get("code") is not None)
     )
