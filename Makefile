@@ -11,7 +11,6 @@ HASH := $(shell cksum pyproject.toml | cut -d ' ' -f 1)
 RUNTIME := $(VENV)/.runtime-$(HASH)
 DEV := $(VENV)/.dev-$(HASH)
 FLOOR := .venv-floor/.installed-$(HASH)
-COMPAT := .venv-compat/.installed-$(HASH)
 # An environment that was activated elsewhere must not decide what is imported here.
 unexport PYTHONPATH PYTHONHOME
 
@@ -64,15 +63,13 @@ recordings: $(DEV) ## Read a folder of VCR recordings: make recordings DIR=path
 	@$(BIN)/python tools/recordings.py "$(DIR)"
 
 test-floor: $(FLOOR) ## The fast tests with the oldest dependencies that pyproject.toml allows
-	@.venv-floor/bin/python -m pytest -q -n $(JOBS) -m "not slow"
+	@.venv-floor/bin/python -m pytest -q -n $(JOBS) -m "not slow" --ignore tests/e2e
 
-test-compat: $(DEV) $(COMPAT) ## The published empathy-framework 3.8 reads our files (from PyPI)
-	@rm -rf .venv-compat/records && mkdir .venv-compat/records
-	@cd .venv-compat/records && $(CURDIR)/$(BIN)/empathy demo > demo.txt
-	@.venv-compat/bin/python tools/read_with_empathy_framework.py .venv-compat/records/.empathy-demo
+test-compat: $(DEV) ## The published empathy-framework 3.8 reads our files (installs it from PyPI)
+	@ATTUNE_COMPAT=1 $(PYTEST) tests/compat
 
 clean: ## Remove the environments and everything that tools left here
-	rm -rf .venv .venv-floor .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf .venv .venv-floor .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -99,9 +96,3 @@ $(FLOOR): pyproject.toml tools/floor.py
 	@.venv-floor/bin/python tools/floor.py > .venv-floor/constraints.txt
 	@.venv-floor/bin/python -m pip install --quiet --editable . --group test -c .venv-floor/constraints.txt
 	@rm -f .venv-floor/.installed-* && touch $@
-
-$(COMPAT): pyproject.toml
-	@echo "installing empathy-framework 3.8 into .venv-compat"
-	@test -x .venv-compat/bin/python || $(PYTHON) -m venv .venv-compat
-	@.venv-compat/bin/python -m pip install --quiet --disable-pip-version-check "empathy-framework>=3.8,<3.9"
-	@rm -f .venv-compat/.installed-* && touch $@

@@ -49,6 +49,7 @@ OFFLINE = {
     "TRACELOOP_TELEMETRY": "false",
 }
 MARKER = "installed.json"
+PATIENCE = 1800  # seconds
 
 Call = Callable[[], None]
 
@@ -334,9 +335,12 @@ def run(command: list[str], **options: Any) -> str:
     """Run a command and return what it printed.
 
     Raises:
-        RuntimeError: with the last line that it said, where it failed.
+        RuntimeError: with the last line that it said, where it failed or hung.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, **options)
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"not done after {PATIENCE} s: {' '.join(command)}") from error
     if done.returncode:
         said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         raise RuntimeError(said[-1] if said else f"exit code {done.returncode}")

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry.util._once import Once
 
 from attune_monitoring.store import segments
+from harness import STRANGER, Finished, InChild, ReadLines, RunProgram, StartProgram
 
 _OURS = ("OTEL_", "EMPATHY_", "PYTEST_CURRENT_TEST", "PYTEST_VERSION")
 _metrics: Any = importlib.import_module("opentelemetry.metrics._internal")
@@ -35,6 +37,8 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         if name.startswith(("OTEL_", "EMPATHY_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("EMPATHY_STORAGE_DIR", str(tmp_path / ".empathy"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "localhost,127.0.0.1")
     before = signal.getsignal(signal.SIGTERM)
     yield
     providers: Any = sys.modules.get("attune_monitoring.providers")
@@ -53,10 +57,6 @@ def storage(tmp_path: Path) -> Path:
     return tmp_path / ".empathy"
 
 
-class ReadLines(Protocol):
-    def __call__(self, folder: Path, stream: str = "llm_calls") -> list[dict[str, Any]]: ...
-
-
 @pytest.fixture
 def read_lines() -> ReadLines:
     """Returns all objects of a stream, segment after segment; a line that is torn fails the test."""
@@ -70,10 +70,6 @@ def read_lines() -> ReadLines:
         ]
 
     return read
-
-
-class StartProgram(Protocol):
-    def __call__(self, code: str, *arguments: object, **environment: object) -> subprocess.Popen[str]: ...
 
 
 @pytest.fixture
@@ -107,22 +103,6 @@ def start_program(tmp_path: Path, storage: Path) -> Iterator[StartProgram]:
         program.communicate()
 
 
-class Finished:
-    """What a program did: its exit status (negative: the signal that ended it) and what it printed."""
-
-    def __init__(self, status: int, out: str, err: str) -> None:
-        self.status = status
-        self.out = out
-        self.err = err
-
-    def __repr__(self) -> str:
-        return f"Finished(status={self.status}, out={self.out!r}, err={self.err!r})"
-
-
-class RunProgram(Protocol):
-    def __call__(self, code: str, *arguments: object, status: int = 0, **environment: object) -> Finished: ...
-
-
 @pytest.fixture
 def run_program(start_program: StartProgram) -> RunProgram:
     """Runs such a program to its end, which must be the exit status that is asked for."""
@@ -135,10 +115,6 @@ def run_program(start_program: StartProgram) -> RunProgram:
         return finished
 
     return run
-
-
-STRANGER = 54321
-"""A user that is not root: root is not stopped by permissions."""
 
 
 @pytest.fixture
@@ -155,8 +131,8 @@ def strangers_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def in_child() -> Callable[[Callable[[], object]], int]:
-    """Runs a function in a forked child that ends by `os._exit`, and returns the child's exit status."""
+def in_child() -> InChild:
+    """Runs a function in a forked child."""
 
     def run(work: Callable[[], object]) -> int:
         pid = os.fork()
@@ -165,6 +141,8 @@ def in_child() -> Callable[[Callable[[], object]], int]:
             try:
                 work()
                 status = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

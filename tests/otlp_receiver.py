@@ -1,4 +1,4 @@
-"""A real OTLP backend on loopback, over HTTP and gRPC: keeps what it is sent, and fails in the ways that backends do."""
+"""A real OTLP backend on loopback, over HTTP and gRPC: keeps what it is sent, and fails as backends do."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ class Receiver:
                 point.value
                 for point in self.points
                 if point.name == metric
-                and attributes.items() <= {key.replace(".", "_"): value for key, value in point.attributes.items()}.items()
+                and attributes.items()
+                <= {key.replace(".", "_"): value for key, value in point.attributes.items()}.items()
             )
 
     def take_spans(self, request: trace_service.ExportTraceServiceRequest, headers: dict[str, str]) -> None:
@@ -163,7 +164,9 @@ def _points(request: metrics_service.ExportMetricsServiceRequest) -> Iterator[Po
 
 
 @contextmanager
-def receive(protocol: Protocol = "http/protobuf", *, certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+def receive(
+    protocol: Protocol = "http/protobuf", *, certificate: tuple[Path, Path] | None = None
+) -> Iterator[Receiver]:
     """Run a backend; `certificate`: its certificate's file and its key's, for TLS."""
     receiver = Receiver()
     serve = _serve_http if protocol == "http/protobuf" else _serve_grpc
@@ -219,7 +222,9 @@ class _Traces(trace_grpc.TraceServiceServicer):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def Export(self, request: Any, context: grpc.ServicerContext) -> trace_service.ExportTraceServiceResponse:
+    def Export(  # noqa: N802 - gRPC's name
+        self, request: Any, context: grpc.ServicerContext
+    ) -> trace_service.ExportTraceServiceResponse:
         self._receiver.take_spans(request, _grpc_headers(context))
         _answer(self._receiver, context)
         return trace_service.ExportTraceServiceResponse()
@@ -229,7 +234,9 @@ class _Metrics(metrics_grpc.MetricsServiceServicer):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
-    def Export(self, request: Any, context: grpc.ServicerContext) -> metrics_service.ExportMetricsServiceResponse:
+    def Export(  # noqa: N802 - gRPC's name
+        self, request: Any, context: grpc.ServicerContext
+    ) -> metrics_service.ExportMetricsServiceResponse:
         self._receiver.take_metrics(request, _grpc_headers(context))
         _answer(self._receiver, context)
         return metrics_service.ExportMetricsServiceResponse()

@@ -6,9 +6,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, WorkflowStageRecord
+
+# A record has some sixty fields to draw, and a busy machine is no fault of the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 TEXT = st.text(max_size=12)
 NAME = st.text(min_size=1, max_size=12)
@@ -27,7 +32,7 @@ METADATA = st.dictionaries(TEXT | st.just("attune"), JSON_VALUES, max_size=3).fi
 )
 """`run_id` has a meaning of its own there, and tests of its own."""
 
-_MOMENTS = st.datetimes(min_value=datetime(1971, 1, 2), max_value=datetime(2100, 1, 1))  # noqa: DTZ001
+_MOMENTS = st.datetimes(min_value=datetime(1971, 1, 2), max_value=datetime(2100, 1, 1))
 _OFFSETS = st.integers(min_value=-14 * 60, max_value=14 * 60)
 
 
@@ -53,9 +58,7 @@ _BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def _values(
-    record: type[msgspec.Struct], **given: st.SearchStrategy[Any]
-) -> dict[str, st.SearchStrategy[Any]]:
+def _values(record: type[msgspec.Struct], **given: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
     found = {}
     for field in msgspec.structs.fields(record):
         kind, _, optional = str(record.__annotations__[field.name]).partition(" | ")

@@ -118,7 +118,7 @@ def load_each(path: Path) -> list[Interaction | UnreadableBodyError]:
     Raises:
         ValueError: the file is no recording.
     """
-    document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
+    document = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     interactions = document.get("interactions") if isinstance(document, dict) else None
     if not isinstance(interactions, list):
         raise ValueError(f"{path.name}: not a VCR recording: it has no list of `interactions`")

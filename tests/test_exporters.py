@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ReadLines, RunProgram
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
-from otlp_receiver import Receiver, receive
 
 from attune_monitoring import configure, flush, llm_call, shutdown, stage, workflow
 from attune_monitoring import semconv as sc
 from attune_monitoring.delivery import DeliveryProcessor
 from attune_monitoring.exporters import JSONLSpanExporter
+from harness import ReadLines, RunProgram
+from otlp_receiver import Receiver, receive
 
 slow = pytest.mark.slow
 PROTOCOLS = ["http/protobuf", "grpc"]
@@ -77,7 +77,10 @@ def test_metrics_arrive_as_listed_as_differences_since_the_last_time(receiver: R
     }
     for point in receiver.points:
         metric = listed[point.name]
-        assert (point.unit, point.kind) == (metric.unit, {"counter": "sum", "histogram": "histogram"}[metric.instrument])
+        assert (point.unit, point.kind) == (
+            metric.unit,
+            {"counter": "sum", "histogram": "histogram"}[metric.instrument],
+        )
         assert point.bounds == metric.buckets
         assert point.temporality == 1
         assert point.attributes.keys() <= {*metric.dimensions}
@@ -97,7 +100,9 @@ def test_spans_and_metrics_say_what_they_come_from(receiver: Receiver, monkeypat
     assert len({resource["service.instance.id"] for resource in resources}) == 1
 
 
-def test_cumulative_temporality_is_sent_where_it_is_asked_for(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cumulative_temporality_is_sent_where_it_is_asked_for(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative")
     for _ in range(2):
         call()
@@ -173,13 +178,20 @@ def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
     return _certificate(tmp_path_factory.mktemp("tls"), "wrong")
 
 
-def backend_at(endpoint: str, protocol: str, **tls: Any) -> dict[str, Any]:
-    backend = {"type": "otel", "endpoint": endpoint, "protocol": protocol, "timeout": "1s"}
+def backend_at(endpoint: str, protocol: str, timeout: str = "10s", **tls: Any) -> dict[str, Any]:
+    backend = {"type": "otel", "endpoint": endpoint, "protocol": protocol, "timeout": timeout}
     return {**backend, "tls": tls} if tls else backend
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_over_https_the_backend_is_trusted_by_its_authority(certificate: tuple[Path, Path], protocol: Any) -> None:
+def test_over_https_the_backend_is_trusted_by_its_authority(
+    certificate: tuple[Path, Path],
+    other_certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: Any,
+) -> None:
+    """Which goes before what `requests` is told by the environment."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other_certificate[0]))
     with receive(protocol, certificate=certificate) as backend:
         configure(backends=[backend_at(backend.endpoint, protocol, ca_file=str(certificate[0]))])
         call()
@@ -195,7 +207,7 @@ def test_over_https_a_backend_of_another_authority_is_refused(
 ) -> None:
     tls = {"ca_file": str(other_certificate[0])} if authority == "another" else {}
     with receive(protocol, certificate=certificate) as backend:
-        configure(backends=[backend_at(backend.endpoint, protocol, **tls)])
+        configure(backends=[backend_at(backend.endpoint, protocol, "1s", **tls)])
         call()
         assert not flush(30)
         assert backend.spans == [] and backend.points == []
@@ -205,7 +217,7 @@ def test_over_https_a_backend_of_another_authority_is_refused(
 def test_grpc_without_a_scheme_is_tls_unless_plaintext_is_asked_for() -> None:
     with receive("grpc") as plain:
         address = plain.endpoint.removeprefix("http://")
-        configure(backends=[backend_at(address, "grpc")])
+        configure(backends=[backend_at(address, "grpc", "1s")])
         call()
         assert not flush(30)
         assert plain.spans == []
@@ -229,9 +241,7 @@ def test_only_the_exporters_of_the_protocol_in_use_are_imported(
     print(sorted({"grpc", "requests"} & sys.modules.keys()))
     """
     with receive(protocol) as backend:
-        finished = run_program(
-            code, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol
-        )
+        finished = run_program(code, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
     assert other not in finished.out
     assert run_program(code).out == "[]\n"
 
@@ -245,23 +255,22 @@ def provider() -> Iterator[TracerProvider]:
 
 
 GENAI = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini"}
+ROOT = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.agent.name": "theirs"}
 USED = {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 5}
 
 
 def foreign_run(tracer: trace.Tracer) -> None:
     """A run as another instrumentation records it."""
-    root = {"gen_ai.operation.name": "invoke_workflow", "gen_ai.agent.name": "theirs"}
-    with tracer.start_as_current_span("invoke_workflow theirs", attributes=root):
+    with tracer.start_as_current_span("invoke_workflow theirs", attributes=ROOT):
         for _ in range(2):
             with tracer.start_as_current_span("chat gpt-4o-mini", attributes=GENAI) as span:
                 span.set_attributes(USED)
 
 
-@pytest.mark.parametrize("processor", [SimpleSpanProcessor, BatchSpanProcessor])
-def test_alone_it_writes_calls_and_the_run_that_it_finds_in_what_it_is_given(
-    storage: Path, read_lines: ReadLines, provider: TracerProvider, processor: type[Any]
+def test_alone_it_writes_calls_and_the_run_that_it_finds_in_a_batch(
+    storage: Path, read_lines: ReadLines, provider: TracerProvider
 ) -> None:
-    provider.add_span_processor(processor(JSONLSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(JSONLSpanExporter()))
     foreign_run(provider.get_tracer("theirs"))
     provider.shutdown()
     calls = read_lines(storage)
@@ -272,7 +281,19 @@ def test_alone_it_writes_calls_and_the_run_that_it_finds_in_what_it_is_given(
     assert {line["metadata"]["run_id"] for line in calls} == {run["run_id"]}
 
 
-def test_it_writes_where_it_is_told_to(tmp_path: Path, storage: Path, read_lines: ReadLines, provider: TracerProvider) -> None:
+def test_given_span_after_span_it_writes_each_call_at_once(
+    storage: Path, read_lines: ReadLines, provider: TracerProvider
+) -> None:
+    provider.add_span_processor(SimpleSpanProcessor(JSONLSpanExporter()))
+    tracer = provider.get_tracer("theirs")
+    for count in range(1, 4):
+        tracer.start_span("chat gpt-4o-mini", attributes={**GENAI, **USED}).end()
+        assert len(read_lines(storage)) == count
+
+
+def test_it_writes_where_it_is_told_to(
+    tmp_path: Path, storage: Path, read_lines: ReadLines, provider: TracerProvider
+) -> None:
     provider.add_span_processor(SimpleSpanProcessor(JSONLSpanExporter(tmp_path / "else")))
     foreign_run(provider.get_tracer("theirs"))
     assert len(read_lines(tmp_path / "else")) == 2
@@ -328,7 +349,7 @@ def test_beside_the_recorder_there_is_one_line_of_each_call_and_run(
 FOREIGN_PROGRAM = f"""
 from opentelemetry import trace
 tracer = trace.get_tracer("theirs")
-with tracer.start_as_current_span("invoke_workflow theirs", attributes={{"gen_ai.operation.name": "invoke_workflow", "gen_ai.agent.name": "theirs"}}):
+with tracer.start_as_current_span("invoke_workflow theirs", attributes={ROOT}):
     with tracer.start_as_current_span("chat", attributes={ {**GENAI, **USED} }):
         pass
 trace.get_tracer_provider().shutdown()

@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ReadLines, RunProgram
 
 from attune_monitoring.files import Files
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
 from attune_monitoring.store import segments
+from harness import InChild, ReadLines, RunProgram
 
 NOW = "2026-01-01T00:00:00Z"
-InChild = Callable[[Callable[[], object]], int]
 
 
 def call(number: int) -> LLMCallRecord:
@@ -27,7 +26,9 @@ def ids(lines: list[dict[str, object]]) -> list[int]:
     return [int(str(one["call_id"])) for one in lines]
 
 
-def test_a_root_run_stands_in_both_files_and_a_nested_one_in_the_details_only(storage: Path, read_lines: ReadLines) -> None:
+def test_a_root_run_stands_in_both_files_and_a_nested_one_in_the_details_only(
+    storage: Path, read_lines: ReadLines
+) -> None:
     files = Files(storage)
     files.run(WorkflowRunRecord(run_id="nested", workflow_name="w", started_at=NOW, parent_run_id="root"))
     files.run(WorkflowRunRecord(run_id="root", workflow_name="w", started_at=NOW, trace_id="a" * 32))

@@ -16,9 +16,7 @@ from attune_monitoring import (
 )
 from attune_monitoring.telemetry_backend import TelemetryBackend
 
-CALL = LLMCallRecord(
-    "c1", "2026-01-11T03:47:00Z", provider="openai", model_id="gpt-4o-mini", estimated_cost=0.5
-)
+CALL = LLMCallRecord("c1", "2026-01-11T03:47:00Z", provider="openai", model_id="gpt-4o-mini", estimated_cost=0.5)
 RUN = WorkflowRunRecord("r1", "w", "2026-01-11T03:47:00Z")
 
 
@@ -162,9 +160,11 @@ def test_a_store_and_spans_write_one_line_a_record(storage, read_lines):
     both = MultiBackend([store, OpenTelemetryBackend()])
     both.log_call(CALL)
     both.log_workflow(RUN)
-    assert [
-        len(read_lines(storage, stream)) for stream in ("llm_calls", "workflow_runs", "workflow_details")
-    ] == [1, 1, 1]
+    assert [len(read_lines(storage, stream)) for stream in ("llm_calls", "workflow_runs", "workflow_details")] == [
+        1,
+        1,
+        1,
+    ]
     assert [record.call_id for record in both.get_calls()] == ["c1"]
 
 
@@ -172,6 +172,8 @@ def test_the_order_of_store_and_spans_does_not_matter(storage, read_lines):
     both = MultiBackend([OpenTelemetryBackend(), TelemetryStore(storage)])
     both.log_call(CALL)
     both.log_workflow(RUN)
-    assert [
-        len(read_lines(storage, stream)) for stream in ("llm_calls", "workflow_runs", "workflow_details")
-    ] == [1, 1, 1]
+    assert [len(read_lines(storage, stream)) for stream in ("llm_calls", "workflow_runs", "workflow_details")] == [
+        1,
+        1,
+        1,
+    ]

@@ -75,9 +75,7 @@ def test_usage_cost_and_fallback_are_attributes_of_the_span(captured):
 def test_calls_stages_and_run_are_one_trace_with_the_run_at_its_root(captured):
     backend = OpenTelemetryBackend()
     backend.log_call(_call(metadata={"run_id": "r1"}))
-    backend.log_workflow(
-        _run(stages=[WorkflowStageRecord("s", "cheap", "m", latency_ms=500)], total_duration_ms=900)
-    )
+    backend.log_workflow(_run(stages=[WorkflowStageRecord("s", "cheap", "m", latency_ms=500)], total_duration_ms=900))
     call, root, stage = captured.spans
     assert root.parent is None
     assert {span.context.trace_id for span in captured.spans} == {root.context.trace_id}

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import signal
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import ReadLines, RunProgram, StartProgram
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from otlp_receiver import Receiver, black_hole, closed_port, receive
 
 from attune_monitoring import annotate, configure, flush, llm_call, shutdown, stage, workflow
+from harness import ReadLines, RunProgram, StartProgram
+from otlp_receiver import Receiver, receive
 
 slow = pytest.mark.slow
 PROTOCOLS = ["http/protobuf", "grpc"]
@@ -41,7 +34,9 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 # --- whose globals
 @slow
-@pytest.mark.parametrize("names", ["llm_call", "llm_call, configure", "configure, llm_call", "flush, llm_call, workflow"])
+@pytest.mark.parametrize(
+    "names", ["llm_call", "llm_call, configure", "configure, llm_call", "flush, llm_call, workflow"]
+)
 def test_it_records_in_whatever_order_its_names_are_imported(
     storage: Path, run_program: RunProgram, read_lines: ReadLines, names: str
 ) -> None:
@@ -202,7 +197,11 @@ def test_switched_off_nothing_is_written_until_it_is_configured_on(
 
 
 def test_a_faulty_configuration_still_records_to_the_folder(
-    storage: Path, read_lines: ReadLines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    storage: Path,
+    read_lines: ReadLines,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "wrong.yaml").write_text("bakends: [jsonl]\n")
     monkeypatch.setenv("EMPATHY_CONFIG", str(tmp_path / "wrong.yaml"))
@@ -211,96 +210,11 @@ def test_a_faulty_configuration_still_records_to_the_folder(
     assert "wrong.yaml:1:1" in caplog.text
 
 
-# --- flush and shutdown
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_flush_says_whether_all_was_delivered(monkeypatch: pytest.MonkeyPatch, protocol: Any) -> None:
-    with receive(protocol) as backend:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend.endpoint)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-        call()
-        assert flush(30)
-        assert len(backend.spans) == 1
-        backend.status = 401
-        call()
-        assert not flush(30)
-        backend.status = 200
-        call()
-        assert flush(30)
-        assert len(backend.spans) == 2
-
-
-def test_flush_knows_of_metrics_that_were_refused(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
-    call()
-    assert flush(30)
-    receiver.status = 401
-    call()
-    assert not flush(30)
-    receiver.status = 200
-    assert flush(30)
-
-
-@slow
-def test_what_a_backend_did_not_take_in_time_is_delivered_when_it_recovers(receiver: Receiver) -> None:
-    receiver.status = 503
-    call()
-    assert not flush(0.2)
-    receiver.status = 200
-    assert flush(60)
-    assert len(receiver.spans) == 1
-
-
-def test_flush_is_true_while_other_threads_go_on(receiver: Receiver) -> None:
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.is_set():
-            call()
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        assert [flush(60) for _ in range(20)] == [True] * 20
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
-def test_spans_that_the_queue_could_not_hold_are_told_once(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "10")
-    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")
-    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
-    receiver.hold.clear()
-    for _ in range(100):
-        call()
-    receiver.hold.set()
-    assert not flush(30)
-    assert flush(30)
-    assert 10 <= len(receiver.spans) < 100
-
-
+# --- shutdown
 def test_flush_and_shutdown_before_any_use_have_nothing_to_do(storage: Path) -> None:
     assert flush()
     assert shutdown()
     assert not storage.exists()
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_flush_and_shutdown_return_while_the_backend_still_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch, protocol: Any
-) -> None:
-    with receive(protocol) as backend:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend.endpoint)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "600000")
-        backend.hold.clear()
-        call()
-        assert not flush(0.1)
-        assert not shutdown(0.1)
-        assert backend.spans == []
-        backend.hold.set()
 
 
 def test_used_after_shutdown_it_begins_anew(storage: Path, read_lines: ReadLines, receiver: Receiver) -> None:
@@ -318,177 +232,6 @@ def test_a_run_that_is_open_at_shutdown_is_written_as_incomplete(storage: Path, 
     [run] = read_lines(storage, "workflow_details")
     assert run["metadata"]["attune"]["complete"] is False
     assert run["total_input_tokens"] == 10
-
-
-# --- the end of the program
-DEAD = """
-import json, os, sys, time
-from attune_monitoring import llm_call
-for _ in range(50):
-    with llm_call(provider="openai", model="gpt-4o-mini") as call:
-        call.set_usage(input_tokens=1, output_tokens=1)
-print("done", flush=True)
-"""
-
-
-@contextmanager
-def unavailable() -> Iterator[str]:
-    with receive() as backend:
-        backend.status = 503
-        yield backend.endpoint
-
-
-@contextmanager
-def unavailable_grpc() -> Iterator[str]:
-    with receive("grpc") as backend:
-        backend.status = 503
-        yield backend.endpoint
-
-
-def _seconds_to_end(program: subprocess.Popen[str]) -> tuple[float, str]:
-    assert program.stdout is not None and program.stderr is not None
-    assert program.stdout.readline() == "done\n"
-    begun = time.perf_counter()
-    program.wait(120)
-    seconds = time.perf_counter() - begun
-    assert program.returncode == 0
-    assert program.stdout.read() == ""
-    return seconds, program.stderr.read()
-
-
-@slow
-@pytest.mark.parametrize(
-    ("protocol", "backend"),
-    [
-        *itertools.product(PROTOCOLS, (closed_port, black_hole)),
-        ("http/protobuf", unavailable),
-        ("grpc", unavailable_grpc),
-    ],
-    ids=lambda value: getattr(value, "__name__", value),
-)
-def test_a_dead_backend_costs_a_program_no_record_no_noise_and_no_long_goodbye(
-    storage: Path,
-    read_lines: ReadLines,
-    start_program: StartProgram,
-    protocol: str,
-    backend: Callable[[], AbstractContextManager[str]],
-) -> None:
-    without, _ = _seconds_to_end(start_program(DEAD))
-    with backend() as endpoint:
-        program = start_program(DEAD, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
-        seconds, err = _seconds_to_end(program)
-    assert len(read_lines(storage)) == 100
-    assert len(err.splitlines()) <= 1
-    assert not err or err.startswith("Spans could not be delivered")
-    assert seconds - without < 4.0  # the figure itself is measured by benchmarks/exit.py, on a quiet machine
-
-
-NO_THREADS_AT_EXIT = """
-import atexit, threading
-from attune_monitoring import llm_call
-with llm_call(provider="openai", model="gpt-4o-mini") as call:
-    call.set_usage(input_tokens=1, output_tokens=1)
-def refuse(*_):
-    raise RuntimeError("can't create new thread at interpreter shutdown")
-def end():
-    threading.Thread.start = refuse
-atexit.register(end)
-"""
-
-
-@slow
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_an_interpreter_that_starts_no_thread_while_it_ends_delivers_all(run_program: RunProgram, protocol: Any) -> None:
-    """As Python does from 3.12 on."""
-    with receive(protocol) as backend:
-        run_program(
-            NO_THREADS_AT_EXIT, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol
-        )
-        assert len(backend.spans) == 1
-        assert backend.total("attune.llm.calls") == 1
-
-
-# --- SIGTERM
-WAITING = """
-import os, signal, sys, threading
-from attune_monitoring import llm_call, workflow
-def use():
-    with llm_call(provider="openai", model="gpt-4o-mini") as call:
-        call.set_usage(input_tokens=1, output_tokens=1)
-"""
-THEN_WAIT = """
-print("ready", flush=True)
-threading.Event().wait()
-"""
-
-
-def _terminate(program: subprocess.Popen[str]) -> tuple[int, str, str]:
-    assert program.stdout is not None
-    assert program.stdout.readline() == "ready\n"
-    program.terminate()
-    out, err = program.communicate(timeout=60)
-    return program.returncode, out, err
-
-
-@slow
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_terminated_program_delivers_first_and_dies_of_the_signal(start_program: StartProgram, protocol: Any) -> None:
-    with receive(protocol) as backend:
-        program = start_program(
-            WAITING + "use()" + THEN_WAIT,
-            OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint,
-            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
-        )
-        assert _terminate(program) == (-signal.SIGTERM, "", "")
-        assert len(backend.spans) == 1
-        assert backend.total("attune.llm.calls") == 1
-
-
-@slow
-def test_a_program_terminated_in_the_middle_of_a_run_records_it_as_incomplete(
-    start_program: StartProgram, storage: Path, read_lines: ReadLines
-) -> None:
-    with receive() as backend:
-        code = WAITING + "with workflow('w'):\n    use()\n" + THEN_WAIT.replace("\n", "\n    ")
-        status, *_ = _terminate(start_program(code, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint))
-    assert status == -signal.SIGTERM
-    [run] = read_lines(storage, "workflow_details")
-    assert run["metadata"]["attune"]["complete"] is False
-
-
-@slow
-def test_a_program_terminated_while_it_records_dies_of_the_signal(start_program: StartProgram) -> None:
-    """Whatever locks the interrupted code holds."""
-    with receive() as backend:
-        code = WAITING + "print('ready', flush=True)\nwhile True: use()\n"
-        status, *_ = _terminate(start_program(code, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint))
-    assert status == -signal.SIGTERM
-
-
-@slow
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_the_applications_own_handler_stays(start_program: StartProgram, order: str) -> None:
-    own = "signal.signal(signal.SIGTERM, lambda *_: (print('mine', flush=True), sys.exit(3)))\n"
-    code = own + "use()" if order == "before" else "use()\n" + own
-    with receive() as backend:
-        program = start_program(WAITING + code + THEN_WAIT, OTEL_EXPORTER_OTLP_ENDPOINT=backend.endpoint)
-        assert _terminate(program) == (3, "mine\n", "")
-        assert len(backend.spans) == 1
-
-
-def test_without_a_backend_no_handler_is_installed() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    call()
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_used_first_in_another_thread_no_handler_is_installed(receiver: Receiver) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=call)
-    thread.start()
-    thread.join()
-    assert flush(30) and len(receiver.spans) == 1
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 # --- forks

@@ -12,6 +12,7 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from attune_monitoring import annotate, llm_call, stage, tool, workflow
@@ -62,9 +63,7 @@ class Bench(Kept):
         self.foreign = self.provider.get_tracer("some.library", "9.1")
 
     @contextmanager
-    def span(
-        self, name: str, attributes: dict[str, Any] | None = None, **at_end: Any
-    ) -> Iterator[trace.Span]:
+    def span(self, name: str, attributes: dict[str, Any] | None = None, **at_end: Any) -> Iterator[trace.Span]:
         with self.foreign.start_as_current_span(name, attributes=attributes) as span:
             yield span
             span.set_attributes(at_end)
@@ -179,9 +178,6 @@ class TestForeignCalls:
 
 
 class TestNestedCallsCountOnce:
-    OUTER = {sc.OPERATION: "chat", sc.PROVIDER: "openai", sc.REQUEST_MODEL: "gpt-4o-mini"}
-    INNER = OPENINFERENCE
-
     @pytest.mark.parametrize(
         ("on_outer", "on_inner", "scope"),
         [({}, OPENINFERENCE_USAGE, "inner"), (USAGE, {}, "outer"), (USAGE, OPENINFERENCE_USAGE, "inner")],
@@ -191,8 +187,8 @@ class TestNestedCallsCountOnce:
         tracer = bench.provider.get_tracer("outer")
         inner = bench.provider.get_tracer("inner")
         with (
-            tracer.start_as_current_span("ChatOpenAI", attributes={**self.OUTER, **on_outer}),
-            inner.start_as_current_span("ChatCompletion", attributes={**self.INNER, **on_inner}),
+            tracer.start_as_current_span("ChatOpenAI", attributes={**GEN_AI, **on_outer}),
+            inner.start_as_current_span("ChatCompletion", attributes={**OPENINFERENCE, **on_inner}),
         ):
             pass
         [record] = bench.calls
@@ -582,20 +578,14 @@ class TestOneLineForEachSpan:
 
     def test_recorders_of_two_folders_write_one_each(self, bench):
         other = Kept()
-        bench.provider.add_span_processor(
-            RecorderProcessor(Recorder([other], Pricing(), Origin()), "elsewhere")
-        )
+        bench.provider.add_span_processor(RecorderProcessor(Recorder([other], Pricing(), Origin()), "elsewhere"))
         bench.chat()
         assert (len(bench.calls), len(other.calls)) == (1, 1)
 
     def test_an_exporter_beside_a_recorder_of_the_same_folder_writes_nothing(self, tmp_path):
-        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-
         files = Files(tmp_path)
         provider = TracerProvider(shutdown_on_exit=False)
-        provider.add_span_processor(
-            RecorderProcessor(Recorder([files], Pricing(), Origin()), os.fspath(tmp_path))
-        )
+        provider.add_span_processor(RecorderProcessor(Recorder([files], Pricing(), Origin()), os.fspath(tmp_path)))
         provider.add_span_processor(SimpleSpanProcessor(JSONLSpanExporter(tmp_path)))
         provider.get_tracer("x").start_span("chat", attributes={**GEN_AI, **USAGE}).end()
         provider.shutdown()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import STRANGER, Finished, ReadLines, RunProgram, StartProgram
+
+from harness import STRANGER, Finished, ReadLines, RunProgram, StartProgram
 from otlp_receiver import Receiver, receive
 
 pytestmark = pytest.mark.slow
@@ -113,9 +114,7 @@ def test_four_processes_of_four_threads_lose_double_and_tear_nothing_while_someb
     tmp_path: Path, storage: Path, start_program: StartProgram, read_lines: ReadLines
 ) -> None:
     config = small_segments(tmp_path)
-    programs = [
-        start_program(CALLS + FOUR_BY_FOUR, base, EMPATHY_CONFIG=config) for base in range(0, 8000, 2000)
-    ]
+    programs = [start_program(CALLS + FOUR_BY_FOUR, base, EMPATHY_CONFIG=config) for base in range(0, 8000, 2000)]
     tail = Tail(storage)
     while any(program.poll() is None for program in programs):
         tail.read()

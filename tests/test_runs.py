@@ -28,9 +28,7 @@ def _span(name: str = "w", *, seconds: float = 2.0, start_ns: int = START, **mor
     return SpanData(name=name, start_ns=start_ns, end_ns=start_ns + int(seconds * SECOND), **fields)
 
 
-def _record(
-    *calls: LLMCallRecord, root: SpanData | None = None, stage_id: str | None = None, complete: bool = True
-):
+def _record(*calls: LLMCallRecord, root: SpanData | None = None, stage_id: str | None = None, complete: bool = True):
     run = RunInProgress("r", "w")
     for number, call in enumerate(calls):
         run.add_call(call, START + number * SECOND, stage_id)
@@ -40,12 +38,8 @@ def _record(
 
 class TestSums:
     def test_tokens_costs_and_calls_add_up(self):
-        first = _call(
-            input_tokens=10, output_tokens=3, estimated_cost=0.1, cache_read_tokens=4, reasoning_tokens=1
-        )
-        second = _call(
-            input_tokens=5, output_tokens=2, estimated_cost=0.2, cache_write_tokens=2, provider="anthropic"
-        )
+        first = _call(input_tokens=10, output_tokens=3, estimated_cost=0.1, cache_read_tokens=4, reasoning_tokens=1)
+        second = _call(input_tokens=5, output_tokens=2, estimated_cost=0.2, cache_write_tokens=2, provider="anthropic")
         run = _record(first, second)
         assert (run.total_input_tokens, run.total_output_tokens, run.call_count) == (15, 5, 2)
         assert run.total_cost == pytest.approx(0.3)
@@ -57,9 +51,7 @@ class TestSums:
         assert (run.providers_used, run.tiers_used) == (["openai", "anthropic"], ["cheap"])
 
     def test_an_unknown_cost_is_counted_and_not_taken_for_zero(self):
-        run = _record(
-            _call(estimated_cost=0.1), _call(estimated_cost=None, cost_source="unknown", input_tokens=None)
-        )
+        run = _record(_call(estimated_cost=0.1), _call(estimated_cost=None, cost_source="unknown", input_tokens=None))
         assert (run.total_cost, run.unknown_cost_calls, run.call_count) == (0.1, 1, 2)
 
     def test_a_call_that_failed_before_it_used_anything_has_no_unknown_cost(self):
@@ -199,9 +191,7 @@ class TestStages:
     def test_a_stage_of_which_every_cost_is_unknown_has_no_cost(self, costs, cost, unknown):
         run = RunInProgress("r", "w")
         for value in costs:
-            run.add_call(
-                _call(estimated_cost=value, cost_source="table" if value else "unknown"), START, "s1"
-            )
+            run.add_call(_call(estimated_cost=value, cost_source="table" if value else "unknown"), START, "s1")
         run.stage_ended(_span("stage a"), "s1")
         [stage] = run.record(Origin(), complete=False).stages
         assert stage.cost == (None if cost is None else pytest.approx(cost))

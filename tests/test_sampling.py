@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ReadLines
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -16,10 +15,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, TraceIdRatioBased
-from otlp_receiver import Receiver, receive
 
 from attune_monitoring import flush, llm_call, stage, workflow
 from attune_monitoring.sampling import GIVEN_IDS, GivenIds, KeepRecords
+from harness import ReadLines
+from otlp_receiver import Receiver, receive
 
 RUNS = 300
 """Of which 10% are some 30: none or a third of them would be a chance of less than 1 in 10¹²."""
@@ -239,6 +239,8 @@ def test_calls_of_other_instrumentations_on_our_provider_are_all_recorded(
     tracer = trace.get_tracer("some.instrumentation")
     for _ in range(100):
         span = tracer.start_span("late")
-        span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 1})
+        span.set_attributes(
+            {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 1}
+        )
         span.end()
     assert len(read_lines(storage)) == 100

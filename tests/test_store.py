@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import STRANGER, ReadLines, RunProgram
 
 from attune_monitoring.errors import StoreError
 from attune_monitoring.store import CALLS, Appender, ReadReport, Slot, prepare_folder, read_newest, segments
-
-InChild = Callable[[Callable[[], object]], int]
+from harness import STRANGER, InChild, ReadLines, RunProgram
 
 
 def line(number: int, size: int = 0) -> bytes:
@@ -77,8 +75,21 @@ def test_a_gitignore_of_the_user_stays_as_it_is(storage: Path) -> None:
 
 def test_segments_are_found_by_the_grammar_and_sorted_by_age_within_a_slot(storage: Path) -> None:
     storage.mkdir()
-    good = ["llm_calls.jsonl", "llm_calls.00001.jsonl", "llm_calls.123456.jsonl", "llm_calls.w3.jsonl", "llm_calls.w3.00002.jsonl"]
-    for name in (*good, "llm_calls.1.jsonl", "llm_calls.jsonl.gz", "llm_calls.w12345.jsonl", "workflow_runs.jsonl", "x"):
+    good = [
+        "llm_calls.jsonl",
+        "llm_calls.00001.jsonl",
+        "llm_calls.123456.jsonl",
+        "llm_calls.w3.jsonl",
+        "llm_calls.w3.00002.jsonl",
+    ]
+    for name in (
+        *good,
+        "llm_calls.1.jsonl",
+        "llm_calls.jsonl.gz",
+        "llm_calls.w12345.jsonl",
+        "workflow_runs.jsonl",
+        "x",
+    ):
         (storage / name).touch()
     found = segments(storage, CALLS)
     assert [segment.path.name for segment in found] == good
@@ -229,7 +240,9 @@ def test_a_forked_child_counts_its_own_losses_and_opens_the_file_itself(
     assert numbers(read_lines(storage)) == [1, 2, 3]
 
 
-def test_a_child_forked_while_another_thread_writes_does_not_wait_for_its_lock(appender: Appender, in_child: InChild) -> None:
+def test_a_child_forked_while_another_thread_writes_does_not_wait_for_its_lock(
+    appender: Appender, in_child: InChild
+) -> None:
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -372,7 +385,9 @@ def _check_taken(path: Path, taken: list[int]) -> None:
     assert damaged <= 1
 
 
-def test_a_limit_on_the_size_of_files_damages_one_line_and_loses_no_other(storage: Path, run_program: RunProgram) -> None:
+def test_a_limit_on_the_size_of_files_damages_one_line_and_loses_no_other(
+    storage: Path, run_program: RunProgram
+) -> None:
     finished = run_program(LIMITED, storage)
     _check_taken(storage / "llm_calls.jsonl", json.loads(finished.out))
 

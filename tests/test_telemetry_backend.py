@@ -37,14 +37,33 @@ START = datetime(2026, 1, 11, 3, 47, tzinfo=UTC)
 NANOSECONDS = 1_768_103_220_000_000_000
 
 
+BAD_LINES = [
+    '{"call_id": "x"',
+    "[]",
+    "5",
+    "null",
+    '"text"',
+    '{"call_id": "x"}',
+    '{"timestamp": "2026-01-11T03:47:00Z"}',
+    '{"call_id": "x", "timestamp": "yesterday"}',
+    '{"call_id": "x", "timestamp": 5}',
+    "\x00\x01",
+    "{" * 100_000,
+    '{"call_id": "x", "timestamp": "2026-01-11T03:47:00Z", "input_tokens": ' + "9" * 5000 + "}",
+]
+STAGES = [
+    WorkflowStageRecord("a", "cheap", "m", latency_ms=1000),
+    WorkflowStageRecord("b", "premium", "m", latency_ms=500, success=False, error="bad"),
+    WorkflowStageRecord("c", "cheap", "", success=False, skipped=True),
+]
+
+
 def _time(minutes: int) -> str:
     return (START + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
 
 
 def _call(number: int, **fields: Any) -> LLMCallRecord:
-    return LLMCallRecord(
-        f"c{number}", _time(number), **{"provider": "openai", "model_id": "gpt-4o-mini", **fields}
-    )
+    return LLMCallRecord(f"c{number}", _time(number), **{"provider": "openai", "model_id": "gpt-4o-mini", **fields})
 
 
 def _run(number: int, **fields: Any) -> WorkflowRunRecord:
@@ -84,9 +103,7 @@ class TestStore:
         assert len(read_lines(storage)) == 1
         assert store.get_calls() == [record]
 
-    def test_a_logged_run_is_one_line_of_each_stream_and_comes_back_as_it_was(
-        self, store, storage, read_lines
-    ):
+    def test_a_logged_run_is_one_line_of_each_stream_and_comes_back_as_it_was(self, store, storage, read_lines):
         stages = [WorkflowStageRecord("s", "cheap", "m", stage_id="b" * 16, call_count=2)]
         record = _run(1, stages=stages, total_cost=0.5, parent_run_id=None, project="p", unknown_cost_calls=1)
         store.log_workflow(record)
@@ -96,9 +113,7 @@ class TestStore:
         ]
         assert store.get_workflows() == [record]
 
-    def test_a_nested_run_is_in_the_details_and_not_among_the_published_ones(
-        self, store, storage, read_lines
-    ):
+    def test_a_nested_run_is_in_the_details_and_not_among_the_published_ones(self, store, storage, read_lines):
         store.log_workflow(_run(1, parent_run_id="r0"))
         assert read_lines(storage, "workflow_runs") == []
         assert [run.parent_run_id for run in store.get_workflows()] == ["r0"]
@@ -153,11 +168,7 @@ class TestStore:
         assert _ids(store.get_calls(since=START)) == ["old"]
         assert store.get_calls(since=START + timedelta(seconds=1)) == []
 
-    BAD = ['{"call_id": "x"', "[]", "5", "null", '"text"', '{"call_id": "x"}', '{"timestamp": "2026-01-11T03:47:00Z"}',
-           '{"call_id": "x", "timestamp": "yesterday"}', '{"call_id": "x", "timestamp": 5}', "\x00\x01", "{" * 100_000,
-           '{"call_id": "x", "timestamp": "2026-01-11T03:47:00Z", "input_tokens": ' + "9" * 5000 + "}"]  # fmt: skip
-
-    @pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+    @pytest.mark.parametrize("bad", BAD_LINES, ids=range(len(BAD_LINES)))
     def test_a_bad_line_is_skipped_counted_and_reported_and_never_fatal(self, store, caplog, bad):
         store.log_call(_call(1))
         with store.calls_file.open("a") as file:
@@ -253,12 +264,7 @@ class TestLogLlmCall:
             log_llm_call(_call(3, run_id="r2"))
             log_workflow_run(_run(1))
         first, second, other, root = captured.spans
-        assert (
-            first.context.trace_id
-            == second.context.trace_id
-            == root.context.trace_id
-            != other.context.trace_id
-        )
+        assert first.context.trace_id == second.context.trace_id == root.context.trace_id != other.context.trace_id
         assert first.parent.span_id == second.parent.span_id == root.context.span_id
 
     def test_ids_that_the_record_brings_are_those_of_its_span(self):
@@ -304,14 +310,8 @@ class TestLogLlmCall:
 
 
 class TestLogWorkflowRun:
-    STAGES = [
-        WorkflowStageRecord("a", "cheap", "m", latency_ms=1000),
-        WorkflowStageRecord("b", "premium", "m", latency_ms=500, success=False, error="bad"),
-        WorkflowStageRecord("c", "cheap", "", success=False, skipped=True),
-    ]
-
     def test_it_is_one_line_of_each_stream(self, storage, read_lines):
-        log_workflow_run(_run(1, stages=self.STAGES))
+        log_workflow_run(_run(1, stages=STAGES))
         assert [len(read_lines(storage, stream)) for stream in ("workflow_runs", "workflow_details")] == [
             1,
             1,
@@ -319,7 +319,7 @@ class TestLogWorkflowRun:
         assert read_lines(storage) == []
 
     def test_the_published_line_is_what_was_handed_in(self, storage, read_lines):
-        record = _run(1, stages=self.STAGES, total_cost=0.5)
+        record = _run(1, stages=STAGES, total_cost=0.5)
         log_workflow_run(record)
         assert read_lines(storage, "workflow_runs") == [record.to_dict()]
 
@@ -332,7 +332,7 @@ class TestLogWorkflowRun:
 
     def test_it_is_a_span_with_one_below_it_for_each_stage(self):
         with capture() as captured:
-            log_workflow_run(_run(0, stages=self.STAGES, total_duration_ms=2000, success=False, error="bad"))
+            log_workflow_run(_run(0, stages=STAGES, total_duration_ms=2000, success=False, error="bad"))
         root, *stages = captured.spans
         assert (root.name, root.kind, root.status.status_code) == (
             "invoke_workflow w",
@@ -351,7 +351,7 @@ class TestLogWorkflowRun:
 
     def test_its_metrics_are_emitted_once(self):
         with capture() as captured:
-            log_workflow_run(_run(1, stages=self.STAGES, total_duration_ms=2000))
+            log_workflow_run(_run(1, stages=STAGES, total_duration_ms=2000))
         assert [point.value for point in captured.metric("attune.workflow.runs")] == [1]
         assert [point.value for point in captured.metric("attune.workflow.duration")] == [2.0]
         assert [point.value for point in captured.metric("gen_ai.invoke_workflow.duration")] == [2.0]
@@ -388,7 +388,17 @@ class TestWithAnApplicationsProvider:
 
 class TestPublicNames:
     def test_existing_callers_find_every_name(self):
-        names = {"LLMCallRecord", "WorkflowRunRecord", "WorkflowStageRecord", "TelemetryBackend", "TelemetryStore",
-                 "get_telemetry_store", "log_llm_call", "log_workflow_run", "MultiBackend", "OpenTelemetryBackend"}  # fmt: skip
+        names = {
+            "LLMCallRecord",
+            "WorkflowRunRecord",
+            "WorkflowStageRecord",
+            "TelemetryBackend",
+            "TelemetryStore",
+            "get_telemetry_store",
+            "log_llm_call",
+            "log_workflow_run",
+            "MultiBackend",
+            "OpenTelemetryBackend",
+        }
         assert names <= set(attune_monitoring.__all__)
         assert all(getattr(attune_monitoring, name) is not None for name in names)

@@ -18,16 +18,17 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "e2e")]
 
-from attune_monitoring import instrument  # noqa: E402
-from attune_monitoring.records import LLMCallRecord  # noqa: E402
 from clients import Plan, UnreplayableError, plan  # noqa: E402
 from comparison import Outcome, differences, make  # noqa: E402
-from recordings_io import Interaction, load_each  # noqa: E402
 from replay_server import ReplayServer  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from rich.text import Text  # noqa: E402
 from statement import Statement, state  # noqa: E402
+
+from attune_monitoring import instrument  # noqa: E402
+from attune_monitoring.records import LLMCallRecord  # noqa: E402
+from recordings_io import Interaction, load_each  # noqa: E402
 
 SUFFIXES = (".yaml", ".yml")
 EQUAL, DIFFERS, NOT_REPLAYED = "equal", "differs", "not replayed"
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder: Path = parser.parse_args(arguments).folder
     files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     if not files:
-        print(f"{folder}: no recordings ({', '.join(SUFFIXES)}) in this folder or below it", file=sys.stderr)
+        sys.stderr.write(f"{folder}: no recordings ({', '.join(SUFFIXES)}) in this folder or below it\n")
         return 2
     warnings.simplefilter("ignore")  # of deprecated models
     logging.disable(logging.WARNING)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -22,6 +24,7 @@ from attune_monitoring.streams import proxy
 __all__ = ["NO_CALL", "LLMCall", "NoCall"]
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 _USAGE = (
     ("input_tokens", sc.INPUT_TOKENS),
     ("output_tokens", sc.OUTPUT_TOKENS),
@@ -31,6 +34,19 @@ _USAGE = (
     ("reasoning_tokens", sc.REASONING_TOKENS),
 )
 _UTIL_GENAI = "opentelemetry.util.genai.invocation"
+
+
+def _guarded(method: Callable[Concatenate[LLMCall, _P], None]) -> Callable[Concatenate[LLMCall, _P], None]:
+    """Whatever a user hands over, telling us of it must not fail the call."""
+
+    @functools.wraps(method)
+    def guarded(self: LLMCall, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:
+            HOOKS.failed(f"llm_call.{method.__name__}", error)
+
+    return guarded
 
 
 class LLMCall(Entered):
@@ -103,6 +119,7 @@ class LLMCall(Entered):
             HOOKS.failed("llm_call.stream", error)
             return iterable
 
+    @_guarded
     def set_usage(
         self,
         *,
@@ -131,6 +148,7 @@ class LLMCall(Entered):
             info.reasoning_tokens = _count(reasoning_tokens)
         info.usage_complete = True
 
+    @_guarded
     def set_response(
         self,
         *,
@@ -153,12 +171,14 @@ class LLMCall(Entered):
             info.tool_calls = tool_calls
         self._info = info
 
+    @_guarded
     def set_cost(self, usd: float) -> None:
         """Say what the call cost in USD, where you know better than a price list."""
-        if isinstance(usd, (int, float)) and usd >= 0:
+        if isinstance(usd, (int, float)) and 0 <= usd < math.inf:
             self._extra[sc.COST] = float(usd)
             self._extra[sc.COST_SOURCE] = "caller"
 
+    @_guarded
     def set_circuit_breaker(self, state: str) -> None:
         """Say in what state the circuit breaker was: closed, open or half-open."""
         self._extra[sc.CIRCUIT_BREAKER] = str(state)
@@ -180,6 +200,7 @@ class LLMCall(Entered):
         except Exception as error:
             HOOKS.failed("llm_call.set_content", error)
 
+    @_guarded
     def set_attribute(self, key: str, value: str | bool | int | float | Sequence[str]) -> None:
         """Set any further attribute on the span."""
         self._extra[str(key)] = value
@@ -189,6 +210,7 @@ class LLMCall(Entered):
         self._close_attempt("retry", error)
         self._retries += 1
 
+    @_guarded
     def fallback(
         self,
         *,

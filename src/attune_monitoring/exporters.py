@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +104,11 @@ class RecorderProcessor(SpanProcessor):
     def __init__(self, recorder: Recorder, folder: str) -> None:
         self.recorder = recorder
         self._folder = (folder,)
+        _live.add(self)
+
+    def awaits(self, span: ReadableSpan, folder: tuple[str]) -> bool:
+        """Return whether this recorder has seen the span begin, and will record it in that folder when told its end."""
+        return folder == self._folder and span.context is not None and self.recorder.awaits(span.context.span_id)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note what surrounds the span."""
@@ -138,6 +144,9 @@ class RecorderProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Nothing waits here."""
         return True
+
+
+_live: weakref.WeakSet[RecorderProcessor] = weakref.WeakSet()
 
 
 class Pipeline(SpanProcessor):
@@ -203,7 +212,12 @@ class JSONLSpanExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the records of these spans; SUCCESS where all were taken by the system."""
         try:
-            fresh = [span for span in spans if _mark(span, self._folder)]
+            recorders = list(_live)
+            fresh = [
+                span
+                for span in spans
+                if not any(recorder.awaits(span, self._folder) for recorder in recorders) and _mark(span, self._folder)
+            ]
             if not fresh:
                 return SpanExportResult.SUCCESS
             before = self._files.dropped.total()

@@ -222,4 +222,5 @@ class LLMCallInstrument(Instrument):
         return start_call(self._attributes, self._span_name, tracer)
 
     def _named(self, name: str) -> None:
-        self._attributes.setdefault(sc.STEP_NAME, name)
+        self._attributes = {sc.STEP_NAME: name, **self._attributes}
+        self._located = False

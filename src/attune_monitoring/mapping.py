@@ -254,10 +254,11 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
     # Over the attributes that are there, not over all that could be: this runs in the caller's thread.
     for key, value in attributes.items():
         values[_PLACES[key]] = value
-    for key, (place, convert) in _CONVERTED.items():
-        if key in attributes:
+    values.pop()  # what went elsewhere
+    if not _CONVERTED.keys().isdisjoint(attributes):
+        for key in _CONVERTED.keys() & attributes.keys():
+            place, convert = _CONVERTED[key]
             values[place] = convert(attributes[key])
-    del values[_ELSEWHERE:]
     span_id = span.span_id
     values[_CALL_ID] = span_id or uuid.uuid4().hex
     values[_TIMESTAMP] = format_time(span.end_ns)

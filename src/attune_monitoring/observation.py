@@ -183,7 +183,7 @@ class _Seen:
         if self._reader is not None:
             self._reader.feed(chunk)
 
-    def ended(self, error: BaseException | None, snapshot: object) -> None:  # noqa: ARG002 - the protocol's
+    def ended(self, error: BaseException | None, snapshot: object) -> None:
         """The stream has ended."""
         try:
             self._tell()

@@ -96,7 +96,8 @@ def _grpc_arguments(otlp: OtlpConfig, endpoint: str) -> dict[str, Any]:
 def _http_arguments(otlp: OtlpConfig, endpoint: str) -> dict[str, Any]:
     from opentelemetry.exporter.otlp.proto.http import Compression
 
-    return {
+    session = {"session": _session()} if otlp.certificate else {}
+    return session | {
         "endpoint": endpoint,
         "headers": dict(otlp.headers),
         "timeout": otlp.timeout,
@@ -105,6 +106,18 @@ def _http_arguments(otlp: OtlpConfig, endpoint: str) -> dict[str, Any]:
         "client_key_file": otlp.client_key,
         "client_certificate_file": otlp.client_certificate,
     }
+
+
+def _session() -> Any:
+    """Return a session of requests in which a configured authority goes before `REQUESTS_CA_BUNDLE`."""
+    import requests
+
+    class Session(requests.Session):
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            chosen = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
+    return Session()
 
 
 def _read(path: str | None) -> bytes | None:

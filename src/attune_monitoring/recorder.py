@@ -140,6 +140,10 @@ class Recorder:
         if run is not None:
             opened.run = self._enter_run(opened, run.run_id, run.workflow_name)
 
+    def awaits(self, key: int) -> bool:
+        """Return whether the span of this id has begun here and not ended."""
+        return key in self._open
+
     def _keep(self, opened: OpenSpan) -> None:
         if len(self._open) >= MAX_OPEN:
             self._open.pop(next(iter(self._open)), None)
@@ -248,8 +252,7 @@ class Recorder:
             span.failed = False
             attributes[sc.CANCELLED] = True
         priced = cost_attributes(attributes, self._pricing, failed=span.failed, at=span.end_ns / 1e9)
-        attributes = {**attributes, **priced, sc.TIER: attributes.get(sc.TIER) or priced[sc.TIER]}
-        return attributes
+        return {**attributes, **priced, sc.TIER: attributes.get(sc.TIER) or priced[sc.TIER]}
 
     def _find_run(self, span: SpanData, opened: OpenSpan, attributes: dict[str, Any]) -> None:
         """Without a scope of ours the chain of spans tells the run and the stage."""

@@ -236,7 +236,7 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
         line = self.to_dict()
         line["metadata"] = _metadata(self.metadata, msgspec.structs.astuple(self), _RUN_NEW, [])
         stages = [_changed(msgspec.structs.astuple(stage), _STAGE_NEW) for stage in self.stages]
-        if any(stages) or any(not _UNKNOWABLE <= stage.keys() for stage in line["stages"]):
+        if any(stages) or any(not stage.keys() >= _UNKNOWABLE for stage in line["stages"]):
             line["metadata"].setdefault(ATTUNE, {})["stages"] = stages
         return line
 

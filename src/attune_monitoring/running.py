@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRati
 from attune_monitoring import semconv as sc
 from attune_monitoring.config import Config
 from attune_monitoring.content import keeper
-from attune_monitoring.delivery import DeliveryProcessor, MetricDelivery, all_within, reserve, within
+from attune_monitoring.delivery import DeliveryProcessor, MetricDelivery, all_within, reserve
 from attune_monitoring.errors import MonitoringError
 from attune_monitoring.exporters import Pipeline, RecorderProcessor, origin_of, pricing_of
 from attune_monitoring.files import Files
@@ -44,6 +44,18 @@ _VERSION = version("attune-monitoring")
 
 OURS: weakref.WeakSet[Any] = weakref.WeakSet()
 """Providers made here; any other is the application's."""
+
+_instance_id = str(uuid.uuid4())
+"""The service.instance.id: spans and metrics of one process carry the same, those of a forked child another."""
+
+
+def _after_fork_in_child() -> None:
+    global _instance_id
+    _instance_id = str(uuid.uuid4())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Running:
@@ -81,7 +93,7 @@ class Running:
         self._named: list[DeliveryProcessor] = []
         self._metric_delivery = MetricDelivery()
         self.given_readers = tuple(readers)
-        all_readers = list(readers)
+        self._readers = list(readers)
         for otlp in config.otlp:
             if otlp.traces_endpoint is not None:
                 delivery = DeliveryProcessor(span_exporter(otlp, otlp.traces_endpoint), safe_url(otlp.traces_endpoint))
@@ -89,11 +101,11 @@ class Running:
                 if otlp.from_file:
                     self._named.append(delivery)
             if otlp.metrics_endpoint is not None:
-                all_readers.append(metric_reader(otlp, otlp.metrics_endpoint, self._metric_delivery))
-        if all_readers:
-            self._start_metrics(all_readers)
+                self._readers.append(metric_reader(otlp, otlp.metrics_endpoint, self._metric_delivery))
+        if self._readers:
+            self._start_metrics(self._readers)
         if config.otlp:
-            reserve(2 * len(self.delivery) + 1)
+            reserve(2 * len(self.delivery) + len(self._readers))
         self.pipeline.processors = (*self._processors, *self.delivery)
 
     def fill_hooks(self) -> None:
@@ -126,7 +138,7 @@ class Running:
         found = Resource.create({"service.name": self.config.service_name})
         if "service.instance.id" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
             return found
-        return found.merge(Resource({"service.instance.id": str(uuid.uuid4())}))
+        return found.merge(Resource({"service.instance.id": _instance_id}))
 
     def refresh(
         self, tracer_provider: trace.TracerProvider | None, meter_provider: metrics.MeterProvider | None
@@ -197,32 +209,22 @@ class Running:
         """Deliver what waits, within `timeout` seconds; return whether all of it was."""
         deadline = time.monotonic() + timeout
         done = self.files.flush(timeout) if self.files is not None else True
-        for delivery in self.delivery:
-            left = max(0.0, deadline - time.monotonic())
-            done = delivery.force_flush(int(left * 1000)) and done
-        if self.meter_provider is not None:
-            left = max(0.0, deadline - time.monotonic())
-            provider = self.meter_provider
-            done = within(left, lambda: _require(provider.force_flush(left * 1000))) and done
+        # All at the same time: one dead backend must not take the time of the others.
+        work: list[Callable[[], object]] = [functools.partial(_require, delivery.deliver) for delivery in self.delivery]
+        work += [functools.partial(_require, reader.force_flush) for reader in self._readers]
+        done = all_within(max(0.0, deadline - time.monotonic()), work) and done
         return self._metric_delivery.complete() and done
 
     def shutdown(self, timeout: float) -> bool:
         """Flush and stop everything of ours, all of it together within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         self.recorder.close()
-        results: list[bool] = []
-
-        def deliver(delivery: DeliveryProcessor) -> None:
-            results.append(delivery.deliver())
-            delivery.stop()
-
-        work: list[Callable[[], object]] = [functools.partial(deliver, delivery) for delivery in self.delivery]
-        if self.meter_provider is not None:
-            work.append(self.meter_provider.shutdown)
+        work: list[Callable[[], object]] = [functools.partial(_deliver_last, delivery) for delivery in self.delivery]
+        work += [reader.shutdown for reader in self._readers]
         done = all_within(timeout, work)
         if self.files is not None:
             done = self.files.close(max(0.0, deadline - time.monotonic())) and done
-        return self._metric_delivery.complete() and done and all(results)
+        return self._metric_delivery.complete() and done
 
 
 class _MetricSink:
@@ -257,6 +259,13 @@ def _files(config: Config) -> Files | None:
     )
 
 
-def _require(done: object) -> None:
-    if done is False:
+def _deliver_last(delivery: DeliveryProcessor) -> None:
+    try:
+        _require(delivery.deliver)
+    finally:
+        delivery.stop()
+
+
+def _require(deliver: Callable[[], object]) -> None:
+    if deliver() is False:
         raise MonitoringError("not everything was delivered")

@@ -16,6 +16,8 @@ from attune_monitoring.scope import HOOKS
 __all__ = ["describe_error", "end_span", "is_cancellation"]
 
 _MAX_STACK = 16_000
+_MAX_FRAMES = -50
+"""The innermost ones: formatting a deep recursion's takes tens of milliseconds, at each level that it leaves."""
 
 
 def is_cancellation(error: BaseException | None) -> bool:
@@ -69,9 +71,9 @@ def end_span(
 
 def _stack_of(error: BaseException) -> str:
     try:
-        stack = "".join(traceback.format_exception(error))
+        stack = "".join(traceback.format_exception(error, limit=_MAX_FRAMES))
     except Exception:  # it asks the exception, whose own methods may raise
-        stack = "".join(traceback.format_tb(error.__traceback__))
+        stack = "".join(traceback.format_tb(error.__traceback__, limit=_MAX_FRAMES))
     return redact(stack[-_MAX_STACK:])
 
 

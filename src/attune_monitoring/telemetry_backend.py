@@ -53,7 +53,9 @@ class TelemetryStore:
     """
 
     def __init__(self, storage_dir: str | Path = _DEFAULT) -> None:
-        self.storage_dir = find_storage_dir(Path.cwd(), os.environ) if str(storage_dir) == _DEFAULT else Path(storage_dir)
+        self.storage_dir = (
+            find_storage_dir(Path.cwd(), os.environ) if str(storage_dir) == _DEFAULT else Path(storage_dir)
+        )
         prepare_folder(self.storage_dir)
         self.calls_file = self.storage_dir / f"{CALLS}.jsonl"
         self.workflows_file = self.storage_dir / f"{RUNS}.jsonl"
@@ -99,7 +101,8 @@ class TelemetryStore:
         keep = _wanted(since, workflow_name, lambda record: record.started_at)
         parse = WorkflowRunRecord.from_dict
         runs = {
-            stream: self._read(stream, parse, keep, lambda record: record.started_at, limit) for stream in (DETAILS, RUNS)
+            stream: self._read(stream, parse, keep, lambda record: record.started_at, limit)
+            for stream in (DETAILS, RUNS)
         }
         detailed = {record.run_id for record in runs[DETAILS]}
         # Files of earlier writers have runs without details.

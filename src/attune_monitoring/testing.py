@@ -103,8 +103,6 @@ def capture(**overrides: Any) -> Iterator[Captured]:
         def on_end(self, span: ReadableSpan) -> None:
             captured.spans.append(span)
 
-    import os
-
     reader = InMemoryMetricReader()
     config = load_config(env={"EMPATHY_CONFIG": os.devnull}, backends=[], **overrides)
     with isolated(config, readers=[reader], sinks=[Records()], processors=[Spans()]):
@@ -114,4 +112,3 @@ def capture(**overrides: Any) -> Iterator[Captured]:
         finally:
             captured._read()
             captured._collect = lambda: None
-

@@ -6,6 +6,7 @@ results are never looked into, but for a provider's response.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
@@ -87,7 +88,7 @@ class Instrument:
         # Several threads and tasks may have entered: ours is the one whose context is current here.
         entries = self._entries
         current = otel_context.get_current()
-        for entered in reversed(entries):
+        for entered in entries[::-1]:
             if entered.context is current:
                 entries.remove(entered)
                 return entered
@@ -100,18 +101,20 @@ class Instrument:
             return cast(_F, type(function)(self(function.__func__)))
         runs = _what_runs(function)
         target = inspect.unwrap(runs)
-        self._named(getattr(target, "__qualname__", type(target).__name__).rpartition("<locals>.")[2])
+        instrument = copy.copy(self)  # one instance may decorate several functions, each with a name of its own
+        instrument._entries = []
+        instrument._named(getattr(target, "__qualname__", type(target).__name__).rpartition("<locals>.")[2])
         code = getattr(target, "__code__", None)
         if code is not None:
-            self._code, self._line = code, code.co_firstlineno
+            instrument._code, instrument._line = code, code.co_firstlineno
         if inspect.isasyncgenfunction(runs):
-            wrapper: Any = _wrap_async_generator(self, function)
+            wrapper: Any = _wrap_async_generator(instrument, function)
         elif inspect.isgeneratorfunction(runs):
-            wrapper = _wrap_generator(self, function)
+            wrapper = _wrap_generator(instrument, function)
         elif inspect.iscoroutinefunction(runs):
-            wrapper = _wrap_coroutine(self, function)
+            wrapper = _wrap_coroutine(instrument, function)
         else:
-            wrapper = _wrap_function(self, function)
+            wrapper = _wrap_function(instrument, function)
         return cast(_F, functools.wraps(function)(wrapper))
 
     def _source(self, attributes: dict[str, Any]) -> None:

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import anthropic
 import openai
+from replay_server import KEY_HEADER, ReplayServer
 
 from recordings_io import Interaction
-from replay_server import KEY_HEADER, ReplayServer
 
 __all__ = ["Plan", "UnreplayableError", "plan"]
 

@@ -8,15 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Any
 
 import msgspec
+from clients import Plan
+from replay_server import ReplayServer
+from statement import Statement, state
 
 from attune_monitoring import llm_call
 from attune_monitoring.pricing import Pricing
 from attune_monitoring.records import LLMCallRecord
 from attune_monitoring.testing import Captured, capture
-
-from clients import Plan
-from replay_server import ReplayServer
-from statement import Statement, state
 
 __all__ = ["ASYNCHRONOUS", "WAYS", "Outcome", "differences", "make", "make_async", "ways_of"]
 
@@ -149,7 +148,10 @@ WAYS: Mapping[str, Callable[[Plan, Any], int]] = {
     "plain": _plain,
     "blind": _blind,
 }
-"""How a call can be made, `generator` for streams only, `named` with provider and model given; `plain` and `blind` tell nothing of the response, so only `instrument()` can know it."""
+"""How a call can be made: `generator` for streams only, `named` with provider and model given.
+
+`plain` and `blind` tell nothing of the response, so only `instrument()` can know it.
+"""
 ASYNCHRONOUS: Mapping[str, Callable[[Plan, Any], Awaitable[int]]] = {
     "named": _named_async,
     "with": _with_async,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from attune_monitoring import instrument  # noqa: E402
+from clients import Plan
+from comparison import differences, make, make_async, ways_of
+from recorded_calls import plans
+from replay_server import ReplayServer
 
-from clients import Plan  # noqa: E402
-from comparison import differences, make, make_async, ways_of  # noqa: E402
-from recorded_calls import plans  # noqa: E402
-from replay_server import ReplayServer  # noqa: E402
+from attune_monitoring import instrument
 
 
 def main() -> None:

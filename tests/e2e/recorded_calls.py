@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clients import Plan, UnreplayableError, plan
+
 from recordings_io import RECORDINGS, load_folder
 
 __all__ = ["CASSETTES", "plans"]

@@ -10,7 +10,6 @@ import itertools
 import json
 import re
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -123,8 +122,6 @@ def _handler_for(scripts: dict[str, _Script]) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
-        do_GET = do_POST
-
         def _stream(self, body: bytes, script: _Script) -> None:
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
@@ -140,7 +137,7 @@ def _handler_for(scripts: dict[str, _Script]) -> type[BaseHTTPRequestHandler]:
                     return
             self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             """Keep the output of tests free of requests."""
 
     return Handler
