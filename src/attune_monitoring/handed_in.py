@@ -6,6 +6,7 @@ import copy
 import hashlib
 from typing import Any
 
+import msgspec
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
@@ -15,13 +16,15 @@ from attune_monitoring.mapping import SpanData, call_span
 from attune_monitoring.recorder import RECORDED_KEY
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, encode_line, parse_time
 from attune_monitoring.sampling import GIVEN_IDS, GivenIds
-from attune_monitoring.scope import scope_of
+from attune_monitoring.scope import HOOKS, scope_of
 
 __all__ = ["emit_call", "emit_run"]
 
 
 def emit_call(tracer: trace.Tracer, record: LLMCallRecord, *, recorded: bool = False) -> None:
     """Make the span of a record; `recorded`: its line is written already."""
+    if record.content and HOOKS.content is None:  # what must not be captured is not handed in either
+        record = msgspec.structs.replace(record, content={})
     span = call_span(record)
     current = scope_of()
     inherited = {key: value for key, value in current.attributes.items() if key not in span.attributes}

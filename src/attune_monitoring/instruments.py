@@ -10,7 +10,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from attune_monitoring import semconv as sc
-from attune_monitoring.calls import NO_CALL, start_call
+from attune_monitoring.calls import NO_CALL, LLMCall, start_call
 from attune_monitoring.records import encode_line
 from attune_monitoring.scope import Entered, Run, Scope, scope_of, with_scope
 from attune_monitoring.spans import end_span
@@ -69,7 +69,7 @@ class _NoRun(Entered):
 _NO_RUN = _NoRun(otel_context.Context())
 
 
-class Workflow(Instrument):
+class Workflow(Instrument[_RunEntered]):
     """A workflow run."""
 
     _nothing = _NO_RUN
@@ -88,7 +88,7 @@ class Workflow(Instrument):
     def _named(self, name: str) -> None:
         self._name = self._name or name
 
-    def _start(self, tracer: trace.Tracer) -> Entered:
+    def _start(self, tracer: trace.Tracer) -> _RunEntered:
         name = self._name or "workflow"
         context = otel_context.get_current()
         outer = scope_of(context)
@@ -116,7 +116,7 @@ class Workflow(Instrument):
 _STAGE_KEYS = frozenset({sc.STAGE_NAME, sc.STAGE_ID, sc.TIER, sc.TASK_TYPE, sc.STEP_NAME})
 
 
-class Stage(Instrument):
+class Stage(Instrument[_StageEntered]):
     """A stage of a workflow."""
 
     _nothing = _NO_RUN
@@ -130,7 +130,7 @@ class Stage(Instrument):
     def _named(self, name: str) -> None:
         self._name = self._name or name
 
-    def _start(self, tracer: trace.Tracer) -> Entered:
+    def _start(self, tracer: trace.Tracer) -> _StageEntered:
         name = self._name or "stage"
         context = otel_context.get_current()
         outer = scope_of(context)
@@ -151,7 +151,7 @@ class Stage(Instrument):
         return _StageEntered(span, context, Scope(inherited, outer.run, None))
 
 
-class Tool(Instrument):
+class Tool(Instrument[_SpanEntered]):
     """The execution of a tool."""
 
     _nothing = _NO_RUN
@@ -165,7 +165,7 @@ class Tool(Instrument):
     def _named(self, name: str) -> None:
         self._name = self._name or name
 
-    def _start(self, tracer: trace.Tracer) -> Entered:
+    def _start(self, tracer: trace.Tracer) -> _SpanEntered:
         name = self._name or "tool"
         context = otel_context.get_current()
         outer = scope_of(context)
@@ -181,7 +181,7 @@ class Tool(Instrument):
         return _SpanEntered(span, context, Scope(outer.attributes, outer.run, None))
 
 
-class Annotate(Instrument):
+class Annotate(Instrument[Entered]):
     """Annotations without a span."""
 
     def __init__(self, annotations: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
@@ -204,7 +204,7 @@ def _metadata_text(outer: str | None, metadata: Mapping[str, Any]) -> str:
     return text if not outer or outer == "{}" else f"{outer[:-1]},{text[1:]}"
 
 
-class LLMCallInstrument(Instrument):
+class LLMCallInstrument(Instrument[LLMCall]):
     """A call of a language model."""
 
     _nothing = NO_CALL
@@ -215,7 +215,7 @@ class LLMCallInstrument(Instrument):
         self._attributes = attributes
         self._span_name = span_name
 
-    def _start(self, tracer: trace.Tracer) -> Entered:
+    def _start(self, tracer: trace.Tracer) -> LLMCall:
         if not self._located:
             self._located = True
             self._source(self._attributes)

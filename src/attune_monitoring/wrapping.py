@@ -12,7 +12,7 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import CodeType
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -24,43 +24,45 @@ from attune_monitoring.scope import HOOKS, NOTHING_ENTERED, Entered
 __all__ = ["Instrument"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_E = TypeVar("_E", bound=Entered)
 
 
-class Instrument:
+class Instrument(Generic[_E]):
     """What the five have in common: how to wrap a function and how to be a context manager.
 
     One instance may be entered by many threads and tasks at once; each entry has its own `Entered`.
     """
 
-    _nothing: ClassVar[Entered] = NOTHING_ENTERED
+    _nothing: Any = NOTHING_ENTERED
     _code: CodeType | None = None
     _line = 0
 
     def __init__(self) -> None:
         self._entries: list[Entered] = []
 
-    def _start(self, tracer: trace.Tracer) -> Entered:
+    def _start(self, tracer: trace.Tracer) -> _E:
         raise NotImplementedError
 
     def _named(self, name: str) -> None:
         """Take a decorated function's name, where none was given."""
 
-    def _enter(self) -> Entered:
+    def _enter(self) -> _E:
+        nothing: _E = self._nothing
         try:
             tracer = HOOKS.tracer()
             if tracer is None:
-                return self._nothing
+                return nothing
             entered = self._start(tracer)
             entered.attach()
         except RecursionError:  # the user's function may still fit where we and a log message do not
-            return self._nothing
+            return nothing
         except Exception as error:
             HOOKS.failed(type(self).__name__, error)
-            return self._nothing
+            return nothing
         return entered
 
     # --- context manager
-    def __enter__(self) -> Any:
+    def __enter__(self) -> _E:
         if self._code is None:
             frame = sys._getframe(1)
             self._code, self._line = frame.f_code, frame.f_lineno
@@ -75,7 +77,7 @@ class Instrument:
         entered.detach()
         _finish(entered, error)
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> _E:
         if self._code is None:
             frame = sys._getframe(1)
             self._code, self._line = frame.f_code, frame.f_lineno
@@ -156,7 +158,7 @@ def _finish(entered: Entered, error: BaseException | None) -> None:
         HOOKS.failed(type(entered).__name__, failure)
 
 
-def _wrap_function(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_function(instrument: Instrument[Any], function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         entered = instrument._enter()
         if entered is instrument._nothing:
@@ -175,7 +177,7 @@ def _wrap_function(instrument: Instrument, function: Callable[..., Any]) -> Call
     return wrapper
 
 
-def _wrap_coroutine(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_coroutine(instrument: Instrument[Any], function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         entered = instrument._enter()
         if entered is instrument._nothing:
@@ -194,7 +196,7 @@ def _wrap_coroutine(instrument: Instrument, function: Callable[..., Any]) -> Cal
     return wrapper
 
 
-def _wrap_generator(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_generator(instrument: Instrument[Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """The scope is current only while the generator's own code runs, never in the consumer's between two items."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
@@ -236,7 +238,7 @@ def _wrap_generator(instrument: Instrument, function: Callable[..., Any]) -> Cal
     return wrapper
 
 
-def _wrap_async_generator(instrument: Instrument, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrap_async_generator(instrument: Instrument[Any], function: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
         entered = instrument._enter()
