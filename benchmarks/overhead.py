@@ -71,7 +71,7 @@ def bare_provider():
 
 
 def by_hand_span() -> Callable[[], None]:
-    """The unit: a span with 10 attributes as one writes it: four known at its start, six set when the answer is there."""
+    """The unit: a span with 10 attributes as one writes it, four known at its start, six set at its end."""
     from opentelemetry.trace import SpanKind
 
     tracer = bare_provider().get_tracer("by-hand")
@@ -250,7 +250,7 @@ def measure(variants: dict[str, Callable[[], None]], rounds: int, calls: int) ->
 
 
 def import_ratio(rounds: int = 9) -> tuple[float, float]:
-    """Median wall time of `import attune_monitoring` and of `import opentelemetry.sdk.trace`, in ms, each in a process."""
+    """Median wall time of importing us and `opentelemetry.sdk.trace`, in ms, each in a process of its own."""
 
     def once(statement: str) -> float:
         code = f"import time; t = time.perf_counter(); {statement}; print((time.perf_counter() - t) * 1000)"

@@ -27,7 +27,9 @@ KNOWN = {"provider": "openai", "model": "gpt-4o-mini"}
 """A model that the price list knows."""
 
 
-def answer(*, model: str = "gpt-4o-mini", input_tokens: int = 100, output_tokens: int = 10, **more: Any) -> dict[str, Any]:
+def answer(
+    *, model: str = "gpt-4o-mini", input_tokens: int = 100, output_tokens: int = 10, **more: Any
+) -> dict[str, Any]:
     """A response of OpenAI's chat completions."""
     usage = {
         "prompt_tokens": input_tokens,
@@ -310,7 +312,7 @@ def test_a_call_that_failed_before_anything_was_used_costs_nothing_that_is_unkno
 
 
 def test_a_call_that_failed_after_its_response_keeps_what_it_used(attune_capture):
-    with pytest.raises(ValueError, match="cannot parse"), llm_call(**KNOWN) as call:
+    with pytest.raises(ValueError, match="cannot parse"), llm_call(**KNOWN) as call:  # noqa: PT012
         call.record(answer())
         raise ValueError("cannot parse the answer")
     [record] = attune_capture.calls
@@ -376,7 +378,7 @@ def test_the_cost_is_unknown_altogether_where_that_of_the_last_attempt_is(attune
 
 
 def test_a_last_attempt_that_fails_before_using_anything_costs_what_the_earlier_ones_did(attune_capture):
-    with pytest.raises(ConnectionError), llm_call(**KNOWN) as call:
+    with pytest.raises(ConnectionError), llm_call(**KNOWN) as call:  # noqa: PT012
         call.set_usage(input_tokens=100, output_tokens=1)
         call.retry()
         raise ConnectionError("refused")
@@ -440,7 +442,7 @@ def test_a_stream_is_timed_and_its_usage_read(attune_capture):
     assert (record.input_tokens, record.output_tokens, record.finish_reasons) == (100, 10, ["stop"])
     assert record.usage_complete
     assert record.time_to_first_token_ms is not None
-    assert 0 < record.time_to_first_token_ms
+    assert record.time_to_first_token_ms > 0
     assert attune_capture.spans[0].attributes[sc.REQUEST_STREAM] is True
 
 
@@ -533,7 +535,7 @@ def sdk_stream() -> Any:
     lines = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks()) + "data: [DONE]\n\n"
 
     class Reply(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server asks for
+        def do_POST(self) -> None:
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.end_headers()

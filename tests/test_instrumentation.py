@@ -32,7 +32,11 @@ def span_named(captured: Captured, name: str) -> Any:
 # --- names ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("decorator", "prefix", "key"),
-    [(workflow, "invoke_workflow", sc.AGENT_NAME), (stage, "stage", sc.STAGE_NAME), (tool, "execute_tool", sc.TOOL_NAME)],
+    [
+        (workflow, "invoke_workflow", sc.AGENT_NAME),
+        (stage, "stage", sc.STAGE_NAME),
+        (tool, "execute_tool", sc.TOOL_NAME),
+    ],
 )
 def test_the_name_is_the_given_one_else_the_functions(decorator, prefix, key, attune_capture):
     class Reviewer:
@@ -83,7 +87,11 @@ def test_one_instance_names_each_function_that_it_decorates(make, attune_capture
 def test_a_block_without_a_name_has_a_plain_one(attune_capture):
     with workflow(), stage(), tool():
         pass
-    assert [span.name for span in attune_capture.spans] == ["execute_tool tool", "stage stage", "invoke_workflow workflow"]
+    assert [span.name for span in attune_capture.spans] == [
+        "execute_tool tool",
+        "stage stage",
+        "invoke_workflow workflow",
+    ]
 
 
 def test_every_span_says_where_its_function_or_block_is_written(attune_capture):
@@ -240,7 +248,12 @@ def test_a_run_sums_its_calls(attune_capture):
     assert record.total_cost == pytest.approx(first.cost + second.cost)
     assert record.baseline_cost > record.total_cost
     assert record.savings == pytest.approx(record.baseline_cost - record.total_cost)
-    assert (record.success, record.complete, record.providers_used, record.tiers_used) == (True, True, ["openai"], ["cheap"])
+    assert (record.success, record.complete, record.providers_used, record.tiers_used) == (
+        True,
+        True,
+        ["openai"],
+        ["cheap"],
+    )
 
 
 def test_every_run_of_a_decorated_function_has_an_id_of_its_own(attune_capture):
@@ -255,7 +268,7 @@ def test_every_run_of_a_decorated_function_has_an_id_of_its_own(attune_capture):
 
 
 def test_a_failed_run_says_why(attune_capture):
-    with pytest.raises(ValueError, match="bad diff"), workflow("review"):
+    with pytest.raises(ValueError, match="bad diff"), workflow("review"):  # noqa: PT012
         ask()
         raise ValueError("bad diff")
     [run] = attune_capture.runs

@@ -9,10 +9,12 @@ import copy
 import functools
 import gc
 import inspect
+import itertools
+import logging
 import os
 import pickle
 import signal
-import subprocess
+import socket
 import sys
 import threading
 import time
@@ -21,7 +23,6 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,6 +35,7 @@ from attune_monitoring import annotate, llm_call, stage, tool, workflow
 from attune_monitoring import semconv as sc
 from attune_monitoring.config import load_config
 from attune_monitoring.providers import isolated
+from attune_monitoring.records import LLMCallRecord
 from attune_monitoring.scope import HOOKS
 from attune_monitoring.testing import Captured, capture
 
@@ -93,8 +95,7 @@ def _inside_block(make: Callable[[], Any], function: Any, form: str) -> Any:
     return async_block
 
 
-def forms(*kinds: str) -> Any:
-    """Every decorator in every form that exists for these kinds of function."""
+def _forms(*kinds: str) -> list[Any]:
     found = []
     for kind in kinds:
         blocks = {"function": ["with"], "coroutine": ["with", "async with"]}.get(kind, [])
@@ -102,7 +103,12 @@ def forms(*kinds: str) -> Any:
             for name in DECORATORS:
                 prefix = f"{kind}-" if len(kinds) > 1 else ""
                 found.append(pytest.param(kind, Instrumented(name, form), id=f"{prefix}{name}-{form}"))
-    return pytest.mark.parametrize(("kind", "instrumented"), found)
+    return found
+
+
+def forms(*kinds: str) -> Any:
+    """Every decorator in every form that exists for these kinds of function."""
+    return pytest.mark.parametrize(("kind", "instrumented"), _forms(*kinds))
 
 
 def of_kind(kind: str, body: Callable[..., Any]) -> Any:
@@ -264,7 +270,7 @@ class OwnBaseException(BaseException):
     """Neither an Exception nor known to anybody."""
 
 
-class NoText(Exception):
+class NoTextError(Exception):
     """Cannot be shown."""
 
     def __str__(self) -> str:
@@ -273,7 +279,7 @@ class NoText(Exception):
     __repr__ = __str__
 
 
-class Evasive(Exception):
+class EvasiveError(Exception):
     """Whatever it is asked for raises something else."""
 
     def __getattr__(self, name: str) -> Any:
@@ -300,8 +306,8 @@ ERRORS: dict[str, tuple[Callable[[], BaseException], StatusCode]] = {
     "BaseException": (OwnBaseException, StatusCode.ERROR),
     "RecursionError": (RecursionError, StatusCode.ERROR),
     "MemoryError": (MemoryError, StatusCode.ERROR),
-    "no text": (NoText, StatusCode.ERROR),
-    "evasive": (Evasive, StatusCode.ERROR),
+    "no text": (NoTextError, StatusCode.ERROR),
+    "evasive": (EvasiveError, StatusCode.ERROR),
 }
 
 
@@ -353,11 +359,11 @@ def test_an_exception_raised_while_another_is_handled_keeps_its_context(kind, in
         raise error
 
     function = instrumented(of_kind(kind, body))
-    with pytest.raises(ValueError, match="second"):
-        try:
-            raise KeyError("first")
-        except KeyError as first:
-            handled = first
+    handled = KeyError("first")
+    try:
+        raise handled
+    except KeyError:
+        with pytest.raises(ValueError, match="second"):
             run(kind, function)
     assert error.__context__ is handled
     assert handled.__context__ is None
@@ -579,9 +585,7 @@ def pickled_annotated():
     return 5
 
 
-@pytest.mark.parametrize(
-    "function", [pickled_workflow, pickled_stage, pickled_call, pickled_tool, pickled_annotated]
-)
+@pytest.mark.parametrize("function", [pickled_workflow, pickled_stage, pickled_call, pickled_tool, pickled_annotated])
 def test_a_decorated_function_of_a_module_can_be_pickled_and_copied(function, attune_capture):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.loads(pickle.dumps(function, protocol)) is function
@@ -606,10 +610,10 @@ def test_wrong_arguments_raise_the_same_error(kind, instrumented, attune_capture
 
 
 # --- generators ---------------------------------------------------------------------------------------------------
-def _generator_forms() -> Any:
+def _generator_forms(*names: str) -> Any:
     return pytest.mark.parametrize(
         "instrumented",
-        [Instrumented(name, form) for name in DECORATORS for form in ("bare", "arguments")],
+        [Instrumented(name, form) for name in names or DECORATORS for form in ("bare", "arguments")],
         ids=lambda one: f"{one.name}-{one.form}",
     )
 
@@ -753,7 +757,7 @@ def test_spans_of_the_consumer_are_not_children_of_the_generator(instrumented, a
     assert [span.parent.span_id for span in items] == [consumer] * 3
 
 
-@_generator_forms()
+@_generator_forms("workflow", "stage", "llm_call", "tool")
 def test_spans_made_in_a_generator_are_its_children(instrumented, attune_capture):
     @instrumented
     def generate() -> Any:
@@ -763,8 +767,6 @@ def test_spans_made_in_a_generator_are_its_children(instrumented, attune_capture
             yield number
 
     assert list(generate()) == [0, 1, 2]
-    if not instrumented.makes_span:
-        pytest.skip("annotate makes no span that could be a parent")
     [own] = spans_named(attune_capture, of=instrumented)
     probes = [span for span in attune_capture.spans if span is not own]
     assert [span.parent.span_id for span in probes] == [own.context.span_id] * 3
@@ -992,7 +994,7 @@ def test_recursion_gives_each_level_its_own_span(kind, instrumented, attune_capt
     assert function(5) == 120
     spans = spans_named(attune_capture, of=instrumented)
     assert len(spans) == 6 * instrumented.makes_span
-    for inner, outer in zip(spans, spans[1:], strict=False):
+    for inner, outer in itertools.pairwise(spans):
         assert inner.parent.span_id == outer.context.span_id
 
 
@@ -1051,9 +1053,7 @@ def test_one_instance_serves_many_tasks_at_once(name, attune_capture):
         return await asyncio.gather(*map(work, range(50)))
 
     seen = in_loop(main)
-    own = {
-        span.context.span_id: span for span in attune_capture.spans if span.attributes.get(sc.TOOL_NAME) != "probe"
-    }
+    own = {span.context.span_id: span for span in attune_capture.spans if span.attributes.get(sc.TOOL_NAME) != "probe"}
     assert all(before == after for before, after in seen)
     assert {before for before, _ in seen} == own.keys()
     assert len(own) == 50
@@ -1140,36 +1140,16 @@ sys.exit(sum(os.waitpid(pid, 0)[1] for pid in children))
 """
 
 
-def _script(source: str, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "EMPATHY_"))}
-    kept.update(EMPATHY_STORAGE_DIR=str(folder), EMPATHY_CONFIG=os.devnull, **environment)
-    return subprocess.run(
-        [sys.executable, "-c", source, *arguments],
-        env=kept,
-        cwd=folder.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def _calls_in(folder: Path) -> list[Any]:
-    from attune_monitoring.records import LLMCallRecord
-    from attune_monitoring.store import CALLS
-
-    import msgspec  # isort: skip
-
-    lines = b"".join(path.read_bytes() for path in folder.glob(f"{CALLS}*.jsonl")).splitlines()
-    # A writer that opens a file while another is writing may see half a line, and then begins with an empty one.
-    return [LLMCallRecord.from_dict(msgspec.json.decode(line)) for line in lines if line]
+def _calls(lines: list[dict[str, Any]]) -> list[LLMCallRecord]:
+    return [LLMCallRecord.from_dict(line) for line in lines]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("how", ["explicit", "implicit"])
-def test_five_hundred_of_five_hundred_calls_of_forked_children_are_on_disk(how, tmp_path):
-    done = _script(FORKING, tmp_path / "records", how)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    calls = _calls_in(tmp_path / "records")
+def test_five_hundred_of_five_hundred_calls_of_forked_children_are_on_disk(how, run_program, read_lines, storage):
+    done = run_program(FORKING, how)
+    assert (done.out, done.err) == ("", "")
+    calls = _calls(read_lines(storage))
     expected = [*range(100), *(1000 * child + number for child in range(1, 5) for number in range(100))]
     assert sorted(call.input_tokens for call in calls) == expected
     assert len({call.call_id for call in calls}) == 500
@@ -1193,15 +1173,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
-def test_a_thousand_calls_survive_kill_9_right_after_the_last(tmp_path):
-    done = _script(KILLED, tmp_path / "records")
-    assert done.returncode == -signal.SIGKILL
-    calls = _calls_in(tmp_path / "records")
+def test_a_thousand_calls_survive_kill_9_right_after_the_last(run_program, read_lines, storage):
+    run_program(KILLED, status=-signal.SIGKILL)
+    calls = _calls(read_lines(storage))
     assert [(call.input_tokens, call.output_tokens) for call in calls] == [(3, 1)] * 1000
 
 
 BACKEND_DOWN = """
-import logging, sys
 from attune_monitoring import llm_call, workflow
 
 @workflow
@@ -1215,18 +1193,16 @@ print([work() for _ in range(3)])
 
 
 @pytest.mark.parametrize("answers", ["refused", "silent"])
-def test_a_backend_that_is_down_changes_nothing_for_the_program(answers, tmp_path):
-    import socket
-
+def test_a_backend_that_is_down_changes_nothing_for_the_program(answers, run_program, read_lines, storage):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         if answers == "silent":  # takes connections and never answers
             server.listen()
         endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
-        done = _script(BACKEND_DOWN, tmp_path / "records", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
-    assert (done.returncode, done.stdout) == (0, "['result', 'result', 'result']\n")
-    assert "Traceback" not in done.stderr
-    assert len(_calls_in(tmp_path / "records")) == 3
+        done = run_program(BACKEND_DOWN, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+    assert done.out == "['result', 'result', 'result']\n"
+    assert "Traceback" not in done.err
+    assert len(read_lines(storage)) == 3
 
 
 # --- failures of ours ---------------------------------------------------------------------------------------------
@@ -1272,13 +1248,25 @@ def failing(where: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         assert HOOKS.failures.total() > failures.total()
 
 
-@forms(*KINDS)
-@pytest.mark.parametrize("where", ["tracer", "start", "end", "sink"])
+FAILING = {
+    "tracer": tuple(DECORATORS),
+    "start": ("workflow", "stage", "llm_call", "tool"),
+    "end": ("workflow", "stage", "llm_call", "tool"),
+    "sink": ("workflow", "llm_call"),
+}
+"""What can fail, and the decorators that use it: annotate makes no span, and only calls and runs make records."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "instrumented", "where"),
+    [
+        pytest.param(*one.values, where, id=f"{where}-{one.id}")
+        for where, names in FAILING.items()
+        for one in _forms(*KINDS)
+        if one.values[1].name in names
+    ],
+)
 def test_a_part_of_ours_that_fails_is_not_noticed(kind, instrumented, where, monkeypatch):
-    if where != "tracer" and not instrumented.makes_span:
-        pytest.skip("annotate makes no span")
-    if where == "sink" and instrumented.name not in ("llm_call", "workflow"):
-        pytest.skip("no record is made of it")
     result, error = object(), ValueError("the user's own")
     answers: list[Any] = [result, error]
 
@@ -1326,16 +1314,14 @@ def test_hostile_values_handed_to_a_call_are_survived(attune_capture):
         call.set_circuit_breaker(hostile)
         call.set_content(input=hostile, output=circular())
         call.set_attribute("x", hostile)
-        call.retry(NoText())
-        call.fallback(provider=hostile, model=hostile, tier=hostile, error=Evasive())
+        call.retry(NoTextError())
+        call.fallback(provider=hostile, model=hostile, tier=hostile, error=EvasiveError())
         call.set_usage(input_tokens=1, output_tokens=1)
     assert len(attune_capture.spans) == 1
     assert attune_capture.calls[0].input_tokens == 1
 
 
 def test_a_logging_handler_that_raises_is_not_noticed(monkeypatch):
-    import logging
-
     class Broken(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             raise RuntimeError("handler")

@@ -30,7 +30,7 @@ class ProviderError(Exception):
     error_type = "rate_limit_exceeded"
 
 
-class CodeOfAnotherKind(Exception):
+class NumericCodeError(Exception):
     error_type = 429
 
 
@@ -39,12 +39,12 @@ class Nested:
         pass
 
 
-class NoText(Exception):
+class NoTextError(Exception):
     def __str__(self) -> str:
         raise ValueError("no text")
 
 
-class Evasive(Exception):
+class EvasiveError(Exception):
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError(name)
 
@@ -54,7 +54,7 @@ class Evasive(Exception):
     [
         (ValueError("x"), "ValueError"),
         (ProviderError("x"), "rate_limit_exceeded"),
-        (CodeOfAnotherKind("x"), f"{__name__}.CodeOfAnotherKind"),
+        (NumericCodeError("x"), f"{__name__}.NumericCodeError"),
         (Nested.Error("x"), f"{__name__}.Nested.Error"),
         (ExceptionGroup("x", [ValueError()]), "ExceptionGroup"),
     ],
@@ -64,7 +64,7 @@ def test_the_error_type_is_the_providers_code_or_the_qualified_name(error, kind)
 
 
 def test_a_message_that_cannot_be_made_is_empty():
-    assert describe_error(NoText()) == (f"{__name__}.NoText", "")
+    assert describe_error(NoTextError()) == (f"{__name__}.NoTextError", "")
 
 
 def test_secrets_are_taken_out_of_messages():
@@ -120,7 +120,7 @@ def test_a_cancellation_is_marked_and_no_failure(span):
     assert span.events == ()
 
 
-@pytest.mark.parametrize("kind", [NoText, Evasive])
+@pytest.mark.parametrize("kind", [NoTextError, EvasiveError])
 def test_an_exception_that_cannot_be_described_still_fails_the_span_and_loses_no_attribute(span, kind):
     failures = dict(HOOKS.failures)
     error = kind()
@@ -143,11 +143,10 @@ def test_a_stack_trace_of_a_deep_recursion_is_cut(span):
             raise ValueError("at the bottom")
         down(more - 1)
 
-    try:
+    with pytest.raises(ValueError, match="at the bottom") as caught:
         down(500)
-    except ValueError as error:
-        end_span(span, {}, error)
-        assert len(traceback.extract_tb(error.__traceback__)) == 502
+    end_span(span, {}, caught.value)
+    assert len(traceback.extract_tb(caught.tb)) > 500
     stack = span.events[0].attributes["exception.stacktrace"]
     assert "at the bottom" in stack
     assert len(stack) <= 16_000

@@ -203,7 +203,7 @@ class LLMCall(Entered):
     @_guarded
     def set_attribute(self, key: str, value: str | bool | int | float | Sequence[str]) -> None:
         """Set any further attribute on the span."""
-        self._extra[str(key)] = value
+        self._span.set_attribute(str(key), value)  # at once: an odd value must not cost the call its usage
 
     def retry(self, error: BaseException | None = None) -> None:
         """The attempt has failed (with `error`) and is made again: what it used stays counted."""

@@ -200,5 +200,7 @@ def llm_call(
         attributes[sc.SERVER_ADDRESS] = server_address
     if server_port is not None:
         attributes[sc.SERVER_PORT] = server_port
-    instrument = LLMCallInstrument(attributes, operation if model is None else f"{operation} {attributes[sc.REQUEST_MODEL]}")
+    instrument = LLMCallInstrument(
+        attributes, operation if model is None else f"{operation} {attributes[sc.REQUEST_MODEL]}"
+    )
     return instrument(function) if _is_decorated(function) else instrument

@@ -207,7 +207,8 @@ class _Emitter:
 class OpenTelemetryBackend(SpanBackend):
     """Records to spans and metrics of the pipeline in force.
 
-    It writes no files, so that one beside a store writes no line twice. Where the spans go is the configuration's matter (monitoring.yaml, `OTEL_EXPORTER_OTLP_ENDPOINT`).
+    It writes no files, so that one beside a store writes no line twice. Where the spans go is the configuration's
+    matter (monitoring.yaml, `OTEL_EXPORTER_OTLP_ENDPOINT`).
     """
 
     def __init__(self) -> None:

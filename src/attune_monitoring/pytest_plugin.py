@@ -1,4 +1,4 @@
-"""The pytest fixture `attune_capture`; pytest imports this file in every run, so it imports nothing else before that."""
+"""The pytest fixture `attune_capture`; pytest imports this file in every run, so it imports nothing heavy."""
 
 from __future__ import annotations
 

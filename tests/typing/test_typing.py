@@ -11,7 +11,7 @@ PROGRAMS = sorted(path.name for path in HERE.glob("*.py") if not path.name.start
 
 
 @pytest.mark.slow
-def test_the_users_programs_are_accepted_by_a_strict_type_checker(tmp_path):
+def test_the_users_programs_are_accepted_by_a_strict_type_checker(tmp_path: Path) -> None:
     arguments = ["--strict", "--warn-unreachable", "--no-incremental", "--config-file=", f"--cache-dir={tmp_path}"]
     # From the installed package, as a user has it: its py.typed is part of what is tested.
     done = subprocess.run(
