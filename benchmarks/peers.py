@@ -426,6 +426,10 @@ def _clean() -> dict[str, str]:
 
 def show(results: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
     """Print one table, and the reason for each peer that is not in it."""
+    for name, reason in reasons.items():
+        print(f"{name} ({PEERS[name].requirement}) was not measured: {reason}")
+    if not results:
+        return
     print(
         f"| {'peer':23} | {'way':24} | {'µs':>6} | {'unit µs':>7} | {'ratio':>5} | {'ours there':>10} "
         f"| {'import':>6} | {'first call':>10} | {'packages':>8} | {'otel':>7} |"
@@ -442,8 +446,6 @@ def show(results: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
                 f"| {result['first call'][0] / result['first call'][1]:10.2f} | {result['packages']:8} "
                 f"| {result['otel']:7} |"
             )
-    for name, reason in reasons.items():
-        print(f"\n{name} ({PEERS[name].requirement}) was not measured: {reason}")
 
 
 def default_cache() -> Path:

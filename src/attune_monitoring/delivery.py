@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DeliveryProcessor", "MetricDelivery", "all_within", "reserve", "within"]
 
 _log = logging.getLogger("attune_monitoring.delivery")
-_SHUTDOWN_SECONDS = 1.5
+_SHUTDOWN_SECONDS = 1.2
 
 
 class _CountingExporter(SpanExporter):
@@ -112,7 +112,7 @@ class DeliveryProcessor(SpanProcessor):
         return not lost and not failed
 
     def shutdown(self) -> None:
-        """Export what waits and stop, within 1.5 seconds whatever the backend does."""
+        """Export what waits and stop, within 1.2 seconds whatever the backend does."""
         within(_SHUTDOWN_SECONDS, self.stop)
 
     def stop(self) -> None:

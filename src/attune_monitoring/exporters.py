@@ -39,7 +39,7 @@ __all__ = [
     "span_data",
 ]
 
-_SHUTDOWN_SECONDS = 1.5
+_SHUTDOWN_SECONDS = 1.2
 
 
 def span_data(span: ReadableSpan) -> SpanData:

@@ -14,7 +14,7 @@ from attune_monitoring.delivery import within
 
 __all__ = ["EXIT_SECONDS", "on_multiprocessing_exit", "on_sigterm"]
 
-EXIT_SECONDS = 1.5
+EXIT_SECONDS = 1.2
 """What our exporters may take of a process that is going down."""
 
 

@@ -153,11 +153,11 @@ class Running:
             self.provider = self.private_provider(tracer_provider)
         if meter_provider is not None and meter_provider not in OURS and meter_provider not in self.metered:
             self._meter(meter_provider)
-        if self.tracer is None and self.provider is not None:
-            self.tracer = self._tracer_of(self.provider)
-        assert self.tracer is not None
+        tracer = self.tracer
+        if tracer is None:
+            tracer = self.tracer = self._tracer_of(self.provider or self.private_provider(tracer_provider))
         self.seen = seen  # last: other threads take it as the sign that the tracer is there
-        return self.tracer
+        return tracer
 
     def private_provider(self, known: trace.TracerProvider | None = None) -> TracerProvider:
         """Return the provider of ours: the one that an earlier `configure` made the global one, else a new one.

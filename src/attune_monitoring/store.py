@@ -138,6 +138,7 @@ class Appender:
         self._torn = False
         self._unsynced = False
         self._retired: list[int] = []
+        self._depth = 0
         # Reentrant, because a finalizer that ends a span can run in the middle of an append of the same thread.
         self._lock = threading.RLock()
         self._syncer: threading.Thread | None = None
@@ -147,6 +148,7 @@ class Appender:
     def append(self, line: bytes) -> bool:
         r"""Append one line (without its `\n`) in one write; return whether all of it was taken by the system."""
         with self._lock:
+            self._depth += 1
             try:
                 now = time.monotonic()
                 if now >= self._look_again:
@@ -166,6 +168,8 @@ class Appender:
             except Exception as error:  # telemetry must not break the program that it watches
                 self._look_again = 0.0
                 return self._drop(type(error).__name__)
+            finally:
+                self._depth -= 1
         return True
 
     def sync(self) -> None:
@@ -180,10 +184,7 @@ class Appender:
         self._closing.set()
         self.sync()
         with self._lock:
-            self._retire()
-            self._path = ""
-            self._look_again = 0.0
-            self._close_retired()
+            self._forget()
 
     def _look(self) -> None:
         """Notice that the segment is full, or is no longer there: archived, or deleted."""
@@ -192,7 +193,7 @@ class Appender:
         except FileNotFoundError:
             self._open(None)
             return
-        if (found.st_dev, found.st_ino) != self._inode:
+        if self._descriptor < 0 or (found.st_dev, found.st_ino) != self._inode:
             self._open(None)
         elif found.st_size >= self._limit:
             self._open(self._number + 1)
@@ -201,7 +202,6 @@ class Appender:
 
     def _open(self, number: int | None) -> None:
         """Open segment `number`, or the highest there is, or the first after it that has room."""
-        self._retire()
         if number is None:
             prepare_folder(self._folder)
             mine = [segment.number for segment in segments(self._folder, self._stream) if segment.slot == self._slot]
@@ -221,20 +221,23 @@ class Appender:
         # A line that an earlier writer left half done must not swallow ours.
         if status.st_size and _last_byte(descriptor, status.st_size) != b"\n":
             self._torn = True
+        # At every moment there is a descriptor to write to: a signal handler or finalizer may append between any two.
+        previous, self._descriptor = self._descriptor, descriptor
         self._number, self._path, self._inode = number, os.fspath(path), (status.st_dev, status.st_ino)
-        self._descriptor = descriptor
+        self._retire(previous)
 
-    def _retire(self) -> None:
-        # Not closed at once: an outer, interrupted append of this thread may be about to write to it.
-        self._close_retired()
-        if self._descriptor >= 0:
-            self._retired.append(self._descriptor)
-        self._descriptor, self._inode = -1, (-1, -1)
-
-    def _close_retired(self) -> None:
-        while len(self._retired) > 1 or (self._retired and not self._path):
+    def _retire(self, descriptor: int) -> None:
+        if descriptor >= 0:
+            self._retired.append(descriptor)
+        # An outer append of this thread, which this one interrupted, may be about to write to a retired one.
+        while self._retired and self._depth <= 1:
             with contextlib.suppress(OSError):
-                os.close(self._retired.pop(0))
+                os.close(self._retired.pop())
+
+    def _forget(self) -> None:
+        self._path, self._inode, self._look_again = "", (-1, -1), 0.0
+        previous, self._descriptor, self._look_again = self._descriptor, -1, 0.0
+        self._retire(previous)
 
     def _mend(self) -> None:
         # End the damaged line now if that is possible, so that no other process' line is lost in it; else before ours.
@@ -273,10 +276,8 @@ class Appender:
         self._closing = threading.Event()
         self._syncer = None
         self.dropped = Counter()
-        self._retire()
-        self._path = ""
-        self._look_again = 0.0
-        self._close_retired()
+        self._depth = 0
+        self._forget()
 
 
 _live: weakref.WeakSet[Appender] = weakref.WeakSet()
