@@ -195,7 +195,7 @@ def attune(_: Any, folder: Path) -> Prepared:
 
     record = ours(folder / "record", with_metrics=False)
     with_metrics = ours(folder / "metrics", with_metrics=True)
-    response = {
+    response: dict[str, object] = {
         "type": "message",
         "role": "assistant",
         "model": MODEL,

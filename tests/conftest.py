@@ -31,6 +31,19 @@ def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(_OURS)}
 
 
+def _turn_off_instrumentations() -> None:
+    """What `instrument()` turned on stays on for the process: a later test must not see it."""
+    for module, name in (("openai", "OpenAIInstrumentor"), ("anthropic", "AnthropicInstrumentor")):
+        loaded: Any = sys.modules.get(f"opentelemetry.instrumentation.genai.{module}")
+        if loaded is not None and getattr(loaded, name)().is_instrumented_by_opentelemetry:
+            getattr(loaded, name)().uninstrument()
+        base: Any = sys.modules.get(f"{module}._base_client")
+        for client in ("SyncAPIClient", "AsyncAPIClient") if base is not None else ():
+            kind = getattr(base, client)
+            if hasattr(kind.request, "__attune_observed__"):
+                kind.request = kind.request.__wrapped__
+
+
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in os.environ.keys() - _without_ours(os.environ).keys():
@@ -45,6 +58,7 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     if providers is not None:
         providers.shutdown()
         providers._off = False
+    _turn_off_instrumentations()
     _trace._TRACER_PROVIDER, _trace._TRACER_PROVIDER_SET_ONCE = None, Once()
     _metrics._METER_PROVIDER, _metrics._METER_PROVIDER_SET_ONCE = None, Once()
     if signal.getsignal(signal.SIGTERM) is not before:

@@ -32,6 +32,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield address
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run_from_top_to_bottom(page: Path, provider: str, attune_capture: Captured) -> None:
     failures = HOOKS.failures.copy()

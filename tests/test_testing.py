@@ -115,6 +115,7 @@ def test_the_fixture_captures(attune_capture: Captured) -> None:
     assert len(attune_capture.calls) == 1
 
 
+@pytest.mark.slow
 def test_the_fixture_is_there_in_a_users_project_and_costs_it_no_import(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(
         textwrap.dedent(

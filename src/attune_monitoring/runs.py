@@ -131,7 +131,8 @@ class RunInProgress:
         if stage.name != OTHER:
             stage.name = get(sc.STAGE_NAME) or span.name
         stage.attributes = span.attributes
-        stage.start_ns = min(stage.start_ns, span.start_ns)
+        # Until its span has ended a stage begins with its first call, whose own begin is known to a millisecond only.
+        stage.start_ns = min(stage.start_ns, span.start_ns) if stage.end_ns else span.start_ns
         stage.end_ns = max(stage.end_ns, span.end_ns)
         stage.times += span.end_ns - span.start_ns
         stage.tier = get(sc.TIER) or stage.tier

@@ -1,12 +1,10 @@
-"""Span attributes ⇄ record, for every dialect that semconv.py lists; pure functions over plain data."""
+"""An ended LLM span to its record, and a record that was handed in to the span that stands for it."""
 
 from __future__ import annotations
 
-import json
-import math
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,233 +12,10 @@ from attune_monitoring import semconv as sc
 from attune_monitoring.records import LLMCallRecord, encode_line, format_time, parse_time
 from attune_monitoring.redaction import redact
 
-__all__ = [
-    "Kind",
-    "Origin",
-    "Pricer",
-    "SpanData",
-    "call_record",
-    "call_span",
-    "cost_attributes",
-    "dialect_of",
-    "kind_of",
-    "normalise",
-]
+from .span import Origin, SpanData
+from .values import json_list, json_object, number_of, reasons_of
 
-Kind = Literal["call", "tool", "agent", "stage", "workflow", "other"]
-
-
-class SpanData(msgspec.Struct, gc=False):
-    """What is read of an ended span, whoever made it: the SDK here, an OTLP file elsewhere (times: ns, epoch)."""
-
-    name: str
-    attributes: Mapping[str, Any]
-    start_ns: int
-    end_ns: int
-    trace_id: str | None = None
-    span_id: str | None = None
-    parent_span_id: str | None = None
-    failed: bool = False
-    status_message: str | None = None
-    exceptions: Sequence[tuple[str | None, str | None]] = ()
-    scope: str | None = None
-    scope_version: str | None = None
-    dialect: str | None = None
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """The process that a record comes from."""
-
-    service: str | None = None
-    host: str | None = None
-    pid: int | None = None
-    under_pytest: bool = False
-
-
-class Pricer(Protocol):
-    """What mapping needs of a price list (USD); see pricing."""
-
-    def quote(
-        self,
-        provider: str | None,
-        model: str | None,
-        input_tokens: int | None,
-        output_tokens: int | None,
-        cache_read_tokens: int,
-        cache_write_tokens: int,
-        cache_write_1h_tokens: int,
-        server_tool_calls: int,
-        service_tier: str | None,
-        at: float,
-    ) -> tuple[float | None, str, float | None, str]:
-        """Return cost, its source, the cost at the provider's premium model (None where unknown), and the tier."""
-        ...
-
-    def tier(self, provider: str | None, model: str | None) -> str:
-        """Return cheap, capable, premium or unknown."""
-        ...
-
-
-def kind_of(attributes: Mapping[str, Any], *, is_root: bool) -> Kind:
-    """Say what a span is, from its attributes in any dialect; `is_root`: it has no parent in this trace."""
-    operation = attributes.get(sc.OPERATION)
-    if not isinstance(operation, str):
-        operation = None
-    elif operation in sc.CALL_OPERATIONS:
-        return "call"
-    elif sc.RECORD in attributes and operation != sc.INVOKE_WORKFLOW:
-        return "call"  # a record handed in by a caller, whatever its operation
-    if operation is None:
-        if sc.SPAN_KIND in attributes:
-            return "stage"
-        operation = _foreign_operation(attributes, is_root=is_root)
-        if operation is None:
-            return "other"
-    kind = _KINDS.get(operation)
-    if kind is not None:
-        return kind
-    # An operation that no convention names is a call where it names a model and says what was used.
-    model = _first(attributes, "request_model") or _first(attributes, "response_model")
-    return "call" if model and _first(attributes, "input_tokens") is not None else "other"
-
-
-_KINDS: dict[str, Kind] = {
-    **dict.fromkeys(sc.CALL_OPERATIONS, "call"),
-    sc.EXECUTE_TOOL: "tool",
-    sc.INVOKE_AGENT: "agent",
-    "create_agent": "other",
-    "retrieval": "other",
-    "rerank": "other",
-    "stage": "stage",
-    sc.INVOKE_WORKFLOW: "workflow",
-}
-
-
-def _foreign_operation(attributes: Mapping[str, Any], *, is_root: bool) -> str | None:
-    kind = attributes.get(sc.OPENINFERENCE_KIND)
-    if kind is not None:
-        operation = sc.OPENINFERENCE_OPERATIONS.get(str(kind).upper())
-        return operation if operation != "chain" else sc.INVOKE_WORKFLOW if is_root else "stage"
-    kind = attributes.get(sc.TRACELOOP_KIND)
-    if kind is not None:
-        return sc.TRACELOOP_OPERATIONS.get(str(kind))
-    kind = attributes.get(sc.LLM_REQUEST_TYPE)
-    if kind is not None:
-        return sc.LLM_REQUEST_OPERATIONS.get(str(kind), str(kind))
-    if "gen_ai.system" in attributes and _first(attributes, "request_model"):
-        return sc.CHAT
-    return None
-
-
-def dialect_of(attributes: Mapping[str, Any]) -> str:
-    """Name the dialect that a foreign span speaks: gen_ai, gen_ai_legacy, openinference or openllmetry."""
-    if sc.OPENINFERENCE_KIND in attributes:
-        return "openinference"
-    if sc.LLM_REQUEST_TYPE in attributes or sc.TRACELOOP_KIND in attributes:
-        return "openllmetry"
-    if sc.PROVIDER not in attributes and "gen_ai.system" in attributes:
-        return "gen_ai_legacy"
-    return "gen_ai"
-
-
-def normalise(span: SpanData, *, is_root: bool) -> dict[str, Any]:
-    """Return a foreign span's attributes under the current names, with numbers as numbers and providers by their names.
-
-    Cached tokens count as part of the input (GenAI conventions); where a dialect reports fewer input than cached
-    tokens, its input excluded them and is completed.
-    """
-    attributes = span.attributes
-    result: dict[str, Any] = {}
-    for key, field in _TEXT_KEYS:
-        value = _first(attributes, field)
-        if isinstance(value, str) and value:
-            result[key] = value
-    for key, field in _COUNT_KEYS:
-        count = _count(_first(attributes, field))
-        if count is not None:
-            result[key] = count
-    operation = attributes.get(sc.OPERATION)
-    if not isinstance(operation, str) or not operation:
-        operation = _foreign_operation(attributes, is_root=is_root) or sc.CHAT
-    result[sc.OPERATION] = operation
-    provider = result.get(sc.PROVIDER)
-    if provider is not None:
-        provider = provider.lower()
-        result[sc.PROVIDER] = sc.PROVIDER_ALIASES.get(provider, provider.replace("az.ai.", "azure.ai."))
-    cached = result.get(sc.CACHE_READ_TOKENS, 0) + result.get(sc.CACHE_WRITE_TOKENS, 0)
-    if sc.INPUT_TOKENS in result and cached > result[sc.INPUT_TOKENS]:
-        result[sc.INPUT_TOKENS] += cached
-    cost = _number(_first(attributes, "cost"))
-    if cost is not None and cost >= 0:
-        result[sc.COST] = cost
-        result[sc.COST_SOURCE] = attributes.get(sc.COST_SOURCE, "reported")
-    reasons = _reasons(_first(attributes, "finish_reasons"))
-    if reasons:
-        result[sc.FINISH_REASONS] = reasons
-    first = _number(_first(attributes, "time_to_first_token"))
-    if first is not None:
-        result[sc.TIME_TO_FIRST_CHUNK] = first
-    error = attributes.get(sc.ERROR_TYPE) or next((kind for kind, _ in span.exceptions if kind), None)
-    if error is not None:
-        result[sc.ERROR_TYPE] = str(error)
-    return result
-
-
-_TEXT_KEYS = (
-    (sc.PROVIDER, "provider"),
-    (sc.REQUEST_MODEL, "request_model"),
-    (sc.RESPONSE_MODEL, "response_model"),
-    (sc.RESPONSE_ID, "response_id"),
-    (sc.CONVERSATION_ID, "session_id"),
-    (sc.USER_ID, "user_id"),
-    (sc.WORKFLOW_NAME, "workflow"),
-    (sc.STAGE_NAME, "stage"),
-    (sc.SERVICE_TIER, "service_tier"),
-    (sc.CODE_FILE, "source_file"),
-)
-_COUNT_KEYS = (
-    (sc.INPUT_TOKENS, "input_tokens"),
-    (sc.OUTPUT_TOKENS, "output_tokens"),
-    (sc.CACHE_READ_TOKENS, "cache_read_tokens"),
-    (sc.CACHE_WRITE_TOKENS, "cache_write_tokens"),
-    (sc.REASONING_TOKENS, "reasoning_tokens"),
-    (sc.CODE_LINE, "source_line"),
-)
-
-
-def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: bool, at: float) -> dict[str, Any]:
-    """Return cost, source, baseline and tier of a call whose other attributes are given; `at`: epoch seconds.
-
-    The baseline is what the same tokens cost at the provider's premium model. Where the cost itself is not known there
-    is none: nothing can be saved against what is not known.
-    """
-    get = attributes.get
-    used = get(sc.INPUT_TOKENS)
-    output = get(sc.OUTPUT_TOKENS)
-    given = get(sc.COST)
-    cost, source, baseline, tier = pricing.quote(
-        get(sc.PROVIDER),
-        get(sc.RESPONSE_MODEL) or get(sc.REQUEST_MODEL),
-        used,
-        output,
-        get(sc.CACHE_READ_TOKENS, 0),
-        get(sc.CACHE_WRITE_TOKENS, 0),
-        get(sc.CACHE_WRITE_1H_TOKENS, 0),
-        get(sc.SERVER_TOOL_CALLS, 0),
-        get(sc.SERVICE_TIER),
-        at,
-    )
-    if given is not None:
-        cost, source = given, get(sc.COST_SOURCE, "caller")
-    elif not get(sc.USAGE_COMPLETE, True):
-        cost = None
-    elif used is None and output is None and failed:
-        return {sc.COST_SOURCE: "none", sc.TIER: tier}
-    if cost is None:
-        return {sc.COST_SOURCE: "unknown", sc.TIER: tier}
-    if baseline is None:
-        return {sc.COST: cost, sc.COST_SOURCE: source, sc.TIER: tier}
-    return {sc.COST: cost, sc.COST_SOURCE: source, sc.BASELINE_COST: baseline, sc.TIER: tier}
+__all__ = ["call_record", "call_span"]
 
 
 def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLMCallRecord:
@@ -283,14 +58,14 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
         values[_ERROR_TYPE] = None
         values[_SUCCESS] = not values[_CANCELLED]
     metadata = attributes.get(sc.METADATA)
-    values[_METADATA] = {} if metadata is None else _json_object(metadata)
+    values[_METADATA] = {} if metadata is None else json_object(metadata)
     values[_IDS] = span.trace_id, span_id, span.parent_span_id
     values[_MADE_BY] = span.dialect, span.scope, span.scope_version
     values[_PROCESS] = origin.service, origin.host, origin.pid, origin.under_pytest
     values[_CONTENT] = _content(attributes) if content else {}
     record = LLMCallRecord(*values)
     handed_in = attributes.get(sc.RECORD)
-    return record if handed_in is None else record.updated(_json_object(handed_in))
+    return record if handed_in is None else record.updated(json_object(handed_in))
 
 
 def call_span(record: LLMCallRecord) -> SpanData:
@@ -407,62 +182,13 @@ def _content(attributes: Mapping[str, Any]) -> dict[str, str]:
     return {key.removeprefix("gen_ai."): str(attributes[key]) for key in keys if key in attributes}
 
 
-def _first(attributes: Mapping[str, Any], field: str) -> Any:
-    for key in sc.FIELD_KEYS[field]:
-        value = attributes.get(key)
-        if value is not None:
-            return value
-    return None
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and 0 <= number < 2**63 else None
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _reasons(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        items = _json_list(value) if value.startswith("[") else [value] if value else []
-        return tuple(str(item) for item in items)
-    return tuple(str(item) for item in value) if isinstance(value, Sequence) else ()
-
-
 def _texts(value: Any) -> list[str]:
-    return list(value) if type(value) is tuple else list(_reasons(value))
+    return list(value) if type(value) is tuple else list(reasons_of(value))
 
 
 def _milliseconds(seconds: Any) -> float | None:
-    number = _number(seconds)
+    number = number_of(seconds)
     return None if number is None else round(number * 1000, 3)
-
-
-def _json_object(text: Any) -> dict[str, Any]:
-    value = _json(text)
-    return value if isinstance(value, dict) else {}
-
-
-def _json_list(text: Any) -> list[Any]:
-    value = _json(text)
-    return value if isinstance(value, list) else []
-
-
-def _json(text: Any) -> Any:
-    if not isinstance(text, str):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _place(field: str) -> int:
@@ -548,7 +274,7 @@ _PLACES = _Places(
 _CONVERTED: dict[str, tuple[int, Any]] = {
     sc.FINISH_REASONS: (_REASONS, _texts),
     sc.FALLBACK_CHAIN: (_CHAIN, _texts),
-    sc.ATTEMPTS: (_ATTEMPTS, _json_list),
+    sc.ATTEMPTS: (_ATTEMPTS, json_list),
     sc.TIME_TO_FIRST_CHUNK: (_place("time_to_first_token_ms"), _milliseconds),
 }
 
