@@ -56,7 +56,7 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     yield
     providers: Any = sys.modules.get("attune_monitoring.providers")
     if providers is not None:
-        providers.shutdown()
+        providers.shutdown(0.1)  # the test's backend is gone by now
         providers._off = False
     _turn_off_instrumentations()
     _trace._TRACER_PROVIDER, _trace._TRACER_PROVIDER_SET_ONCE = None, Once()

@@ -39,6 +39,8 @@ from attune_monitoring.records import LLMCallRecord
 from attune_monitoring.scope import HOOKS
 from attune_monitoring.testing import Captured, capture
 
+pytestmark = pytest.mark.slow  # thousands of small cases
+
 DECORATORS: dict[str, Any] = {
     "workflow": workflow,
     "stage": stage,

@@ -280,6 +280,7 @@ def test_a_time_that_is_no_time_makes_the_cost_unknown(when):
     assert total("openai", "o3", at=when) is None
 
 
+@pytest.mark.slow
 def test_many_names_from_many_threads_neither_mix_up_prices_nor_fill_the_memory():
     pricing = Pricing()
     calls = [("anthropic", HAIKU), ("openai", "gpt-5"), *(("openai", f"gpt-5-{i}") for i in range(3000))] * 2

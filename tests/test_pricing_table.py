@@ -139,6 +139,7 @@ def same(mine: float | None, theirs: float | None) -> bool:
     return mine is None if theirs is None else mine == pytest.approx(theirs, rel=1e-12, abs=1e-18)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", [p for p in providers if p.id in THREE], ids=lambda p: p.id)
 def test_every_model_costs_what_genai_prices_says_for_every_mix_of_tokens_at_every_date(provider):
     pricing = Pricing()
@@ -171,6 +172,7 @@ def test_every_service_tier_costs_what_genai_prices_says_and_is_unknown_before_i
     assert not wrong
 
 
+@pytest.mark.slow
 def test_every_id_of_every_provider_names_the_model_that_genai_prices_finds():
     pricing = Pricing()
     wrong = []
