@@ -22,7 +22,7 @@ from attune_monitoring.delivery import all_within
 from attune_monitoring.files import Files
 from attune_monitoring.mapping import Origin, SpanData
 from attune_monitoring.pricing import Pricing
-from attune_monitoring.recorder import Recorder, this_process
+from attune_monitoring.recorder import Recorder, stands_alone, this_process
 from attune_monitoring.scope import HOOKS
 
 if TYPE_CHECKING:
@@ -48,19 +48,16 @@ def span_data(span: ReadableSpan) -> SpanData:
     parent = span.parent
     scope = span.instrumentation_scope
     status = span.status
-    failed = status.status_code is StatusCode.ERROR
     # A plain dictionary lies inside; reading through the proxy of the public property costs six times as much.
     attributes = getattr(span._attributes, "_dict", None)
-    trace_id = span_id = None
-    if context is not None:
-        trace_id, span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    failed = status.status_code is StatusCode.ERROR
     return SpanData(
         span.name,
         dict(span.attributes or {}) if attributes is None else attributes,
         span.start_time or 0,
         span.end_time or 0,
-        trace_id,
-        span_id,
+        f"{context.trace_id:032x}" if context is not None else None,
+        f"{context.span_id:016x}" if context is not None else None,
         f"{parent.span_id:016x}" if parent is not None else None,
         failed,
         status.description if failed else None,
@@ -113,15 +110,18 @@ class RecorderProcessor(SpanProcessor):
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note what surrounds the span."""
         try:
-            parent = span.parent
             scope = span.instrumentation_scope
+            own = scope is not None and scope.name == sc.SCOPE
+            if own and stands_alone(parent_context):
+                return
+            parent = span.parent
             self.recorder.started(
                 span.context.span_id,
                 None if parent is None or parent.is_remote else parent.span_id,
                 span.name,
                 span._attributes,  # type: ignore[arg-type]  # live, and a Mapping
                 parent_context,
-                scope is not None and scope.name == sc.SCOPE,
+                own,
             )
         except Exception as error:
             HOOKS.failed("the recorder", error)

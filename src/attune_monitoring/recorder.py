@@ -60,6 +60,11 @@ def this_process(service: str | None) -> Origin:
     return Origin(service=service, host=socket.gethostname(), pid=os.getpid(), under_pytest=under_pytest)
 
 
+def stands_alone(context: otel_context.Context | None) -> bool:
+    """Whether a span of ours that begins here needs no following: what it stands for is all in its attributes."""
+    return scope_of(context) is NO_SCOPE and (context is None or RECORDED_KEY not in context)
+
+
 class OpenSpan:
     """A span that has begun, with what surrounded it."""
 
@@ -129,9 +134,9 @@ class Recorder:
         own: bool,
     ) -> None:
         """A span has begun; `key` and `parent_key` are span ids, `attributes` must stay live until it ends."""
+        if own and stands_alone(context):
+            return
         scope = scope_of(context)
-        if own and scope is NO_SCOPE and not (context is not None and RECORDED_KEY in context):
-            return  # nothing around it: what it stands for is all in its attributes
         opened = OpenSpan(key, name, attributes, scope, self._open.get(parent_key or 0), own, parent_key is None)
         self._keep(opened)
         if context is not None and RECORDED_KEY in context:
@@ -166,7 +171,7 @@ class Recorder:
 
     def ended(self, span: SpanData) -> None:
         """A span has ended: write what it stands for."""
-        opened = self._open.pop(_key(span.span_id), None)
+        opened = self._open.pop(_key(span.span_id), None) if self._open else None
         if opened is None:
             if span.scope == sc.SCOPE and span.attributes.get(sc.OPERATION) in sc.CALL_OPERATIONS:
                 self._own_call_ended(span, None)
@@ -190,7 +195,9 @@ class Recorder:
     # --- calls
     def _own_call_ended(self, span: SpanData, opened: OpenSpan | None) -> None:
         span.dialect = "attune"
-        above = opened.parent if opened is not None else self._open.get(_key(span.parent_span_id))
+        above = (
+            opened.parent if opened is not None else self._open.get(_key(span.parent_span_id)) if self._open else None
+        )
         if above is not None and not above.own and not _cover(above, used=_used(span.attributes)):
             return
         outer = opened.scope.call if opened is not None else None
