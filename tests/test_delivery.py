@@ -65,7 +65,8 @@ def test_what_a_backend_did_not_take_in_time_is_delivered_when_it_recovers(recei
     assert len(receiver.spans) == 1
 
 
-def test_flush_is_true_while_other_threads_go_on(receiver: Receiver) -> None:
+def test_flush_is_true_while_other_threads_go_on(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1000000")  # two threads that do nothing else would overrun it
     stop = threading.Event()
 
     def work() -> None:

@@ -88,9 +88,10 @@ class DeliveryProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span."""
         if span.context is not None and span.context.trace_flags.sampled:
+            self._batch.on_end(span)
+            # Afterwards: a flush between the two must not take a span for lost that is about to be queued.
             with self._count:
                 self._taken += 1
-            self._batch.on_end(span)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Export what waits, for at most this long; return whether all since the last flush was delivered."""
