@@ -165,18 +165,21 @@ def test_the_step_is_the_argument_else_the_function(attune_capture):
     assert [call.step_name for call in attune_capture.calls] == ["by_name", "given"]
 
 
-def test_source_file_and_line_are_those_of_the_function_or_the_block(attune_capture):
+def test_source_file_and_line_are_those_of_the_decorated_function(attune_capture):
     @llm_call
     def ask() -> None: ...
 
     ask()
-    with llm_call():
-        pass
     line = ask.__wrapped__.__code__.co_firstlineno
-    assert [(call.source_file, call.source_line) for call in attune_capture.calls] == [
-        (__file__, line),
-        (__file__, line + 4),
-    ]
+    assert [(call.source_file, call.source_line) for call in attune_capture.calls] == [(__file__, line)]
+
+
+def test_a_block_leaves_saying_where_it_stands_to_its_run(attune_capture):
+    with workflow("review"), llm_call():
+        pass
+    [call], [run] = attune_capture.calls, attune_capture.runs
+    assert (call.source_file, call.source_line) == (None, None)
+    assert (call.run_id, run.source_file) == (run.run_id, __file__)
 
 
 # --- tiers ----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from attune_monitoring.pricing import Pricing
 from attune_monitoring.recorder import MAX_WRITTEN, Recorder, this_process
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
 from attune_monitoring.runs import MAX_STAGES
-from attune_monitoring.scope import HOOKS
+from attune_monitoring.scope import HOOKS, scope_of
 from attune_monitoring.telemetry_backend import TelemetryStore
 
 GEN_AI = {sc.OPERATION: "chat", sc.PROVIDER: "openai", sc.REQUEST_MODEL: "gpt-4o-mini"}
@@ -239,12 +239,14 @@ class TestNestedCallsCountOnce:
 
 class TestOurCallAroundAForeignOne:
     def test_the_inner_record_inherits_task_tier_step_retries_and_source(self, bench):
-        with llm_call(
-            provider="openai", model="gpt-4o-mini", task_type="classify", tier="premium", step="first"
-        ) as call:
+        @llm_call(provider="openai", model="gpt-4o-mini", task_type="classify", tier="premium", step="first")
+        def ask():
+            call = scope_of().call
             call.retry()
             call.retry()
             bench.chat()
+
+        ask()
         [record] = bench.calls
         assert (record.task_type, record.tier, record.step_name) == ("classify", "premium", "first")
         assert (record.retry_count, record.dialect, record.input_tokens) == (2, "gen_ai", 1000)

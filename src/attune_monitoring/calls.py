@@ -33,6 +33,8 @@ _USAGE = (
     ("cache_write_1h_tokens", sc.CACHE_WRITE_1H_TOKENS),
     ("reasoning_tokens", sc.REASONING_TOKENS),
 )
+_MAX = 2**63
+"""Beyond, OTLP could not carry a number."""
 _UTIL_GENAI = "opentelemetry.util.genai.invocation"
 
 
@@ -68,7 +70,9 @@ class LLMCall(Entered):
     _handed: Any = None
     _observed: ResponseInfo | None = None
 
-    def __init__(self, span: trace.Span, context: otel_context.Context, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self, span: trace.Span, context: otel_context.Context, outer: Scope, attributes: dict[str, Any]
+    ) -> None:
         self._span = span
         self._attributes = attributes
         self._provider: str | None = attributes.get(sc.PROVIDER)
@@ -78,7 +82,6 @@ class LLMCall(Entered):
         self._once = [True]
         self._extra: dict[str, Any] = {}
         self._attempts: list[dict[str, Any]] = []
-        outer = scope_of(context)
         context = with_scope(context, Scope(outer.attributes, outer.run, self), span)
         # The official instrumentations then make no span of their own and put what they learn into this object.
         util = sys.modules.get(_UTIL_GENAI)
@@ -119,7 +122,7 @@ class LLMCall(Entered):
             HOOKS.failed("llm_call.stream", error)
             return iterable
 
-    @_guarded
+    # This method and the next guard themselves: nearly every call makes both, and a wrapper costs more than they do.
     def set_usage(
         self,
         *,
@@ -131,24 +134,26 @@ class LLMCall(Entered):
         reasoning_tokens: int | None = None,
     ) -> None:
         """Say what the call used, in tokens; `input_tokens` includes cached ones, `output_tokens` reasoning ones."""
-        info = self._info
-        if info is None:
-            info = self._info = ResponseInfo()
-        if input_tokens is not None:
-            info.input_tokens = _count(input_tokens)
-        if output_tokens is not None:
-            info.output_tokens = _count(output_tokens)
-        if cache_read_tokens is not None:
-            info.cache_read_tokens = _count(cache_read_tokens)
-        if cache_write_tokens is not None:
-            info.cache_write_tokens = _count(cache_write_tokens)
-        if cache_write_1h_tokens is not None:
-            info.cache_write_1h_tokens = _count(cache_write_1h_tokens)
-        if reasoning_tokens is not None:
-            info.reasoning_tokens = _count(reasoning_tokens)
-        info.usage_complete = True
+        try:
+            info = self._info
+            if info is None:
+                info = self._info = ResponseInfo()
+            if input_tokens is not None:
+                info.input_tokens = input_tokens if type(input_tokens) is int and 0 <= input_tokens < _MAX else None
+            if output_tokens is not None:
+                info.output_tokens = output_tokens if type(output_tokens) is int and 0 <= output_tokens < _MAX else None
+            if cache_read_tokens is not None:
+                info.cache_read_tokens = _count(cache_read_tokens)
+            if cache_write_tokens is not None:
+                info.cache_write_tokens = _count(cache_write_tokens)
+            if cache_write_1h_tokens is not None:
+                info.cache_write_1h_tokens = _count(cache_write_1h_tokens)
+            if reasoning_tokens is not None:
+                info.reasoning_tokens = _count(reasoning_tokens)
+            info.usage_complete = True
+        except Exception as error:
+            HOOKS.failed("llm_call.set_usage", error)
 
-    @_guarded
     def set_response(
         self,
         *,
@@ -160,16 +165,19 @@ class LLMCall(Entered):
         tool_calls: int | None = None,
     ) -> None:
         """Say what the response was, where `record` cannot read it."""
-        info = self._info or ResponseInfo()
-        info.model = model or info.model
-        info.provider = provider or info.provider
-        info.response_id = response_id or info.response_id
-        info.service_tier = service_tier or info.service_tier
-        if finish_reasons is not None:
-            info.finish_reasons = tuple(map(str, finish_reasons))
-        if tool_calls is not None:
-            info.tool_calls = tool_calls
-        self._info = info
+        try:
+            info = self._info or ResponseInfo()
+            info.model = model or info.model
+            info.provider = provider or info.provider
+            info.response_id = response_id or info.response_id
+            info.service_tier = service_tier or info.service_tier
+            if finish_reasons is not None:
+                info.finish_reasons = tuple(map(str, finish_reasons))
+            if tool_calls is not None:
+                info.tool_calls = tool_calls
+            self._info = info
+        except Exception as error:
+            HOOKS.failed("llm_call.set_response", error)
 
     @_guarded
     def set_cost(self, usd: float) -> None:
@@ -504,7 +512,7 @@ class _Watcher:
 
 
 def _count(tokens: object) -> int | None:
-    return tokens if type(tokens) is int and 0 <= tokens < 2**63 else None
+    return tokens if type(tokens) is int and 0 <= tokens < _MAX else None
 
 
 def _nothing() -> None:
@@ -588,6 +596,6 @@ def start_call(
 ) -> LLMCall:
     """Begin a call's span below the current scope; `attributes` are those known before the provider is asked."""
     context = otel_context.get_current()
-    inherited = scope_of(context).attributes
-    merged = {**inherited, **attributes} if inherited else dict(attributes)
-    return LLMCall(tracer.start_span(name, context, kind, merged), context, merged)
+    outer = scope_of(context)
+    merged = {**outer.attributes, **attributes}
+    return LLMCall(tracer.start_span(name, context, kind, merged), context, outer, merged)

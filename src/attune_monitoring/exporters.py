@@ -6,6 +6,7 @@ Failures of ours end here: counted, logged once, never seen by the instrumented 
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import weakref
 from collections.abc import Sequence
@@ -44,18 +45,17 @@ _SHUTDOWN_SECONDS = 1.2
 
 def span_data(span: ReadableSpan) -> SpanData:
     """Return what mapping needs of an ended span."""
-    context = span.context
-    parent = span.parent
-    scope = span.instrumentation_scope
-    status = span.status
-    # A plain dictionary lies inside; reading through the proxy of the public property costs six times as much.
-    attributes = getattr(span._attributes, "_dict", None)
+    try:
+        name, context, parent, start, end, status, scope, attributes = _inside(span)
+    except AttributeError:  # another version of the SDK
+        name, context, parent, start, end, status, scope = _public(span)
+        attributes = dict(span.attributes or {})
     failed = status.status_code is StatusCode.ERROR
     return SpanData(
-        span.name,
-        dict(span.attributes or {}) if attributes is None else attributes,
-        span.start_time or 0,
-        span.end_time or 0,
+        name,
+        attributes,
+        start or 0,
+        end or 0,
         f"{context.trace_id:032x}" if context is not None else None,
         f"{context.span_id:016x}" if context is not None else None,
         f"{parent.span_id:016x}" if parent is not None else None,
@@ -65,6 +65,20 @@ def span_data(span: ReadableSpan) -> SpanData:
         scope.name if scope is not None else None,
         scope.version if scope is not None else None,
     )
+
+
+# Each public property is a call, and that of the attributes a proxy that copies: behind them lie plain values.
+_inside = operator.attrgetter(
+    "_name",
+    "_context",
+    "_parent",
+    "_start_time",
+    "_end_time",
+    "_status",
+    "_instrumentation_scope",
+    "_attributes._dict",
+)
+_public = operator.attrgetter("name", "context", "parent", "start_time", "end_time", "status", "instrumentation_scope")
 
 
 def _exceptions(span: ReadableSpan) -> list[tuple[str | None, str | None]]:
@@ -129,7 +143,11 @@ class RecorderProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Write what the span stands for."""
         try:
-            if _mark(span, self._folder):
+            marks = span.__dict__
+            if "_attune_recorded" not in marks:  # the usual case, without a call
+                marks["_attune_recorded"] = self._folder
+                self.recorder.ended(span_data(span))
+            elif _mark(span, self._folder):
                 self.recorder.ended(span_data(span))
         except Exception as error:
             HOOKS.failed("the recorder", error)

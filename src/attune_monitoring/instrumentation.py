@@ -186,12 +186,13 @@ def llm_call(
     """
     attributes: dict[str, Any] = {sc.OPERATION: operation}
     if provider is not None:
-        provider = _text(provider)
+        if type(provider) is not str:
+            provider = _text(provider)
         attributes[sc.PROVIDER] = sc.PROVIDER_ALIASES.get(provider.lower(), provider)
     if model is not None:
-        attributes[sc.REQUEST_MODEL] = _text(model)
+        attributes[sc.REQUEST_MODEL] = model if type(model) is str else _text(model)
     if task_type is not None:
-        attributes[sc.TASK_TYPE] = _text(task_type)
+        attributes[sc.TASK_TYPE] = task_type if type(task_type) is str else _text(task_type)
     if tier is not None:
         attributes[sc.TIER] = _text(tier)
     if step is not None:

@@ -266,21 +266,17 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
 
 def format_time(nanoseconds: int) -> str:
     """Return RFC 3339 in UTC with microseconds and `Z`, for a time in nanoseconds since the epoch."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return f"{_second(seconds)}.{rest // 1000:06d}Z"
-
-
-_second_cache: tuple[int, str] = (-1, "")
-
-
-def _second(seconds: int) -> str:
-    # Calls cluster within a second: formatting the date again for each would cost as much as encoding the line.
     global _second_cache
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
     known, text = _second_cache
+    # Calls cluster within a second: formatting the date again for each would cost as much as encoding the line.
     if known != seconds:
         text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         _second_cache = (seconds, text)
-    return text
+    return f"{text}.{rest // 1000:06d}Z"
+
+
+_second_cache: tuple[int, str] = (-1, "")
 
 
 def parse_time(text: str) -> datetime:
@@ -309,7 +305,8 @@ def encode_call(record: LLMCallRecord) -> bytes:
     given = record.metadata
     old = values[: len(_CALL_OLD) - 1]
     extra = _CallExtra(*values[len(_CALL_OLD) :])
-    if None in old[10:13] or not _is_known(old[12]):
+    cost = old[12]
+    if cost is None or not -math.inf < cost < math.inf or old[10] is None or old[11] is None:
         extra.unknown = [key for key, value in zip(_CALL_UNKNOWABLE, old[10:13], strict=True) if not _is_known(value)]
         known = [value if _is_known(value) else msgspec.UNSET for value in old[10:13]]
         old = (*old[:10], *known, *old[13:])

@@ -34,6 +34,8 @@ class Instrument(Generic[_E]):
     """
 
     _nothing: Any = NOTHING_ENTERED
+    _locates_blocks = True
+    """Whether the place of a `with` block goes onto the span, as that of a decorated function does."""
     _code: CodeType | None = None
     _line = 0
 
@@ -63,7 +65,7 @@ class Instrument(Generic[_E]):
 
     # --- context manager
     def __enter__(self) -> _E:
-        if self._code is None:
+        if self._code is None and self._locates_blocks:
             frame = sys._getframe(1)
             self._code, self._line = frame.f_code, frame.f_lineno
         entered = self._enter()
@@ -78,7 +80,7 @@ class Instrument(Generic[_E]):
         _finish(entered, error)
 
     async def __aenter__(self) -> _E:
-        if self._code is None:
+        if self._code is None and self._locates_blocks:
             frame = sys._getframe(1)
             self._code, self._line = frame.f_code, frame.f_lineno
         return self.__enter__()

@@ -25,15 +25,19 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
     """
     attributes = span.attributes
     values = _BLANK.copy()
-    values[_CHAIN], values[_REASONS], values[_ATTEMPTS] = [], [], []
     # Over the attributes that are there, not over all that could be: this runs in the caller's thread.
     for key, value in attributes.items():
-        values[_PLACES[key]] = value
-    values.pop()  # what went elsewhere
-    if not _CONVERTED.keys().isdisjoint(attributes):
-        for key in _CONVERTED.keys() & attributes.keys():
-            place, convert = _CONVERTED[key]
-            values[place] = convert(attributes[key])
+        if key in _PLACES:
+            values[_PLACES[key]] = value
+    found = values[_REASONS]
+    values[_REASONS] = [] if found is None else _texts(found)
+    found = values[_CHAIN]
+    values[_CHAIN] = [] if found is None else _texts(found)
+    found = values[_ATTEMPTS]
+    values[_ATTEMPTS] = [] if found is None else json_list(found)
+    found = values[_FIRST_TOKEN]
+    if found is not None:
+        values[_FIRST_TOKEN] = _milliseconds(found)
     span_id = span.span_id
     values[_CALL_ID] = span_id or uuid.uuid4().hex
     values[_TIMESTAMP] = format_time(span.end_ns)
@@ -220,70 +224,58 @@ _REASONS = _place("finish_reasons")
 _ATTEMPTS = _place("attempts")
 _IDS = slice(_place("trace_id"), _place("parent_span_id") + 1)
 _MADE_BY = slice(_place("dialect"), _place("scope_version") + 1)
+_FIRST_TOKEN = _place("time_to_first_token_ms")
 _PROCESS = slice(_place("service"), _place("under_pytest") + 1)
-
-
-class _Places(dict[str, int]):
-    """Where a record has what an attribute says; what a record does not have goes behind its last field."""
-
-    def __missing__(self, key: str) -> int:
-        return _ELSEWHERE
-
-
-_ELSEWHERE = len(LLMCallRecord.__struct_fields__)
-_PLACES = _Places(
-    {
-        sc.WORKFLOW_NAME: _place("workflow_name"),
-        sc.STEP_NAME: _STEP,
-        sc.USER_ID: _place("user_id"),
-        sc.CONVERSATION_ID: _place("session_id"),
-        sc.TASK_TYPE: _place("task_type"),
-        sc.PROVIDER: _place("provider"),
-        sc.TIER: _place("tier"),
-        sc.RESPONSE_MODEL: _MODEL,
-        sc.INPUT_TOKENS: _INPUT,
-        sc.OUTPUT_TOKENS: _OUTPUT,
-        sc.COST: _COST,
-        sc.ORIGINAL_PROVIDER: _place("original_provider"),
-        sc.ORIGINAL_MODEL: _ORIGINAL_MODEL,
-        sc.RETRY_COUNT: _place("retry_count"),
-        sc.CIRCUIT_BREAKER: _place("circuit_breaker_state"),
-        sc.ERROR_TYPE: _ERROR_TYPE,
-        sc.RUN_ID: _place("run_id"),
-        sc.STAGE_ID: _place("stage_id"),
-        sc.OPERATION: _OPERATION,
-        sc.REQUEST_MODEL: _REQUEST_MODEL,
-        sc.RESPONSE_ID: _place("response_id"),
-        sc.CACHE_READ_TOKENS: _place("cache_read_tokens"),
-        sc.CACHE_WRITE_TOKENS: _place("cache_write_tokens"),
-        sc.CACHE_WRITE_1H_TOKENS: _place("cache_write_1h_tokens"),
-        sc.REASONING_TOKENS: _place("reasoning_tokens"),
-        sc.TOOL_CALLS: _place("tool_calls"),
-        sc.SERVER_TOOL_CALLS: _place("server_tool_calls"),
-        sc.SERVICE_TIER: _place("service_tier"),
-        sc.COST_SOURCE: _COST_SOURCE,
-        sc.BASELINE_COST: _place("baseline_cost"),
-        sc.USAGE_COMPLETE: _place("usage_complete"),
-        sc.CANCELLED: _CANCELLED,
-        sc.PROJECT: _place("project"),
-        sc.CODE_FILE: _place("source_file"),
-        sc.CODE_LINE: _place("source_line"),
-    }
-)
-"""Attributes that a record takes as they are, and where: the place of the field among the record's."""
-_CONVERTED: dict[str, tuple[int, Any]] = {
-    sc.FINISH_REASONS: (_REASONS, _texts),
-    sc.FALLBACK_CHAIN: (_CHAIN, _texts),
-    sc.ATTEMPTS: (_ATTEMPTS, json_list),
-    sc.TIME_TO_FIRST_CHUNK: (_place("time_to_first_token_ms"), _milliseconds),
+_PLACES: dict[str, int] = {
+    sc.WORKFLOW_NAME: _place("workflow_name"),
+    sc.STEP_NAME: _STEP,
+    sc.USER_ID: _place("user_id"),
+    sc.CONVERSATION_ID: _place("session_id"),
+    sc.TASK_TYPE: _place("task_type"),
+    sc.PROVIDER: _place("provider"),
+    sc.TIER: _place("tier"),
+    sc.RESPONSE_MODEL: _MODEL,
+    sc.INPUT_TOKENS: _INPUT,
+    sc.OUTPUT_TOKENS: _OUTPUT,
+    sc.COST: _COST,
+    sc.ORIGINAL_PROVIDER: _place("original_provider"),
+    sc.ORIGINAL_MODEL: _ORIGINAL_MODEL,
+    sc.RETRY_COUNT: _place("retry_count"),
+    sc.CIRCUIT_BREAKER: _place("circuit_breaker_state"),
+    sc.ERROR_TYPE: _ERROR_TYPE,
+    sc.RUN_ID: _place("run_id"),
+    sc.STAGE_ID: _place("stage_id"),
+    sc.OPERATION: _OPERATION,
+    sc.REQUEST_MODEL: _REQUEST_MODEL,
+    sc.RESPONSE_ID: _place("response_id"),
+    sc.CACHE_READ_TOKENS: _place("cache_read_tokens"),
+    sc.CACHE_WRITE_TOKENS: _place("cache_write_tokens"),
+    sc.CACHE_WRITE_1H_TOKENS: _place("cache_write_1h_tokens"),
+    sc.REASONING_TOKENS: _place("reasoning_tokens"),
+    sc.TOOL_CALLS: _place("tool_calls"),
+    sc.SERVER_TOOL_CALLS: _place("server_tool_calls"),
+    sc.SERVICE_TIER: _place("service_tier"),
+    sc.COST_SOURCE: _COST_SOURCE,
+    sc.BASELINE_COST: _place("baseline_cost"),
+    sc.USAGE_COMPLETE: _place("usage_complete"),
+    sc.CANCELLED: _CANCELLED,
+    sc.PROJECT: _place("project"),
+    sc.CODE_FILE: _place("source_file"),
+    sc.CODE_LINE: _place("source_line"),
+    sc.FINISH_REASONS: _REASONS,
+    sc.FALLBACK_CHAIN: _CHAIN,
+    sc.ATTEMPTS: _ATTEMPTS,
+    sc.TIME_TO_FIRST_CHUNK: _FIRST_TOKEN,
 }
+"""Which attributes a record has, and where: the place of the field among the record's."""
 
 
 def _blank() -> list[Any]:
     """The values of a record of which nothing is known yet, in the order of its fields."""
     record = LLMCallRecord("", "", provider="unknown", tier="unknown", input_tokens=None, output_tokens=None)
     values = list(msgspec.structs.astuple(msgspec.structs.replace(record, estimated_cost=None)))
-    return [*values, None]
+    values[_REASONS] = values[_CHAIN] = values[_ATTEMPTS] = None
+    return values
 
 
 _BLANK = _blank()

@@ -325,47 +325,44 @@ def _usd(
 ) -> float:
     """What this usage costs in USD; NaN where it is not known."""
     band, higher = entry[2], entry[3]
-    if band is None or input_tokens is None:
-        return nan
     # Asked this way round, a NaN is refused as a negative count is.
-    if not (
-        input_tokens >= 0
-        and cache_read_tokens >= 0
-        and cache_write_tokens >= 0
-        and cache_write_1h_tokens >= 0
-        and server_tool_calls >= 0
-    ):
+    if band is None or input_tokens is None or not input_tokens >= 0:
         return nan
-    written = cache_write_tokens
-    if cache_write_1h_tokens > written:
-        written = cache_write_1h_tokens
-    uncached = input_tokens - cache_read_tokens - written
-    if uncached < 0:
-        # The provider counts cached tokens beside the input, not in it.
-        uncached = 0
+    uncached = input_tokens
+    written = 0
+    plain = cache_read_tokens == 0 == cache_write_tokens and cache_write_1h_tokens == 0 == server_tool_calls
+    if not plain:
+        if not (
+            cache_read_tokens >= 0 and cache_write_tokens >= 0 and cache_write_1h_tokens >= 0 and server_tool_calls >= 0
+        ):
+            return nan
+        written = max(cache_write_tokens, cache_write_1h_tokens)
+        # Below zero, the provider counts cached tokens beside the input, not in it.
+        uncached = max(0, input_tokens - cache_read_tokens - written)
     if higher:
         total_input = uncached + cache_read_tokens + written
         for candidate in higher:
             if total_input > candidate[0]:
                 band = candidate
     _, per_input, per_output, per_read, per_write, per_write_1h, per_search, per_request = band
+    # An unknown rate is NaN, and so is any sum with it; no tokens of a kind need no rate for it.
+    usd = per_request
+    if uncached:
+        usd += uncached * per_input
     if output_tokens is None:
         if not isnan(per_output):
             return nan
     elif not output_tokens >= 0:
         return nan
-    # An unknown rate is NaN, and so is any sum with it; no tokens of a kind need no rate for it.
-    usd = per_request
-    if uncached:
-        usd += uncached * per_input
-    if output_tokens:
+    elif output_tokens:
         usd += output_tokens * per_output
-    if cache_read_tokens:
-        usd += cache_read_tokens * per_read
-    if written:
-        usd += (written - cache_write_1h_tokens) * per_write + cache_write_1h_tokens * per_write_1h
-    if server_tool_calls:
-        usd += server_tool_calls * per_search
+    if not plain:
+        if cache_read_tokens:
+            usd += cache_read_tokens * per_read
+        if written:
+            usd += (written - cache_write_1h_tokens) * per_write + cache_write_1h_tokens * per_write_1h
+        if server_tool_calls:
+            usd += server_tool_calls * per_search
     return usd / 1e6
 
 
