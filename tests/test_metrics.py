@@ -20,7 +20,7 @@ from attune_monitoring import log_llm_call
 from attune_monitoring import semconv as sc
 from attune_monitoring.exporters import RecorderProcessor
 from attune_monitoring.mapping import Origin
-from attune_monitoring.metrics import MAX_PENDING, MAX_SERIES, Instruments, outcome_of
+from attune_monitoring.metrics import MAX_PENDING, MAX_SERIES, Instruments
 from attune_monitoring.pricing import Pricing
 from attune_monitoring.recorder import Recorder
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, WorkflowStageRecord
@@ -214,7 +214,7 @@ class TestRuns:
         ],
     )
     def test_an_outcome_is_one_of_three(self, fields, outcome):
-        assert outcome_of(_run(**fields)) == outcome
+        assert _run(**fields).outcome == outcome
 
 
 class TestInstruments:

@@ -14,14 +14,14 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
 
-__all__ = ["Instruments", "outcome_of"]
+__all__ = ["Instruments"]
 
 MAX_SERIES = 1000
 """Attribute sets of one metric; what comes beyond is summed under `otel.metric.overflow`, as in the SDK."""
@@ -32,18 +32,6 @@ _LARGEST = 2**63 - 1
 """Beyond, OTLP could carry none of the metrics."""
 
 _Attributes = tuple[tuple[str, Any], ...]
-
-
-class _Outcome(Protocol):
-    @property
-    def success(self) -> bool: ...
-    @property
-    def cancelled(self) -> bool: ...
-
-
-def outcome_of(record: _Outcome) -> str:
-    """Return ok, error or cancelled."""
-    return "cancelled" if record.cancelled else "ok" if record.success else "error"
 
 
 class _Series:
@@ -95,7 +83,7 @@ class Instruments:
     def call(self, record: LLMCallRecord) -> None:
         """Count a call; for our own spans also the conventional client metrics."""
         key = (record.workflow_name, record.provider, record.model_id, record.tier, record.project)
-        outcome = outcome_of(record)
+        outcome = record.outcome
         cost = record.cost
         with self._lock:
             series = self._series.get(key)
@@ -131,7 +119,7 @@ class Instruments:
 
     def run(self, record: WorkflowRunRecord) -> None:
         """Count a workflow run and its stages."""
-        key = (record.workflow_name, record.project, outcome_of(record))
+        key = (record.workflow_name, record.project, record.outcome)
         with self._lock:
             if key not in self._runs and len(self._runs) >= MAX_SERIES:
                 key = (OVERFLOW, None, key[2])
@@ -171,7 +159,7 @@ class Instruments:
         key = (record.workflow_name, record.provider, record.model_id, record.tier, record.project)
         series = self._series.get(key) or self._series.get((OVERFLOW,))
         base = series.attributes if series is not None else ()
-        outcome = outcome_of(record)
+        outcome = record.outcome
         seconds = record.latency_ms / 1000
         first = record.time_to_first_token_ms
         self._observe(sc.LLM_DURATION, seconds, (*base, (sc.OUTCOME, outcome)))
@@ -191,7 +179,7 @@ class Instruments:
             self._observe(sc.CLIENT_TTFC, first / 1000, client)
 
     def _observe_run(self, record: WorkflowRunRecord) -> None:
-        outcome = outcome_of(record)
+        outcome = record.outcome
         name = record.workflow_name
         seconds = record.total_duration_ms / 1000
         base = _attributes(((sc.WORKFLOW_NAME, name), (sc.PROJECT, record.project)))
@@ -202,7 +190,7 @@ class Instruments:
                     ((sc.WORKFLOW_NAME, name), (sc.STAGE_NAME, stage.stage_name), (sc.TIER, stage.tier))
                 )
                 self._observe(
-                    sc.STAGE_DURATION, stage.latency_ms / 1000, (*attributes, (sc.OUTCOME, outcome_of(stage)))
+                    sc.STAGE_DURATION, stage.latency_ms / 1000, (*attributes, (sc.OUTCOME, stage.outcome))
                 )
         if record.dialect == "attune":
             client = ((sc.OPERATION, sc.INVOKE_WORKFLOW), (sc.AGENT_NAME, name), (sc.WORKFLOW_NAME, name))

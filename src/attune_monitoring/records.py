@@ -104,6 +104,11 @@ class LLMCallRecord(msgspec.Struct, frozen=True, gc=False):
         value = self.actual_cost if self.actual_cost is not None else self.estimated_cost
         return value if value is None or -math.inf < value < math.inf else None
 
+    @property
+    def outcome(self) -> str:
+        """How the call ended: ok, error or cancelled."""
+        return "cancelled" if self.cancelled else "ok" if self.success else "error"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of this record's line (a new dictionary; nested values are shared)."""
         values = msgspec.structs.astuple(self)
@@ -158,6 +163,13 @@ class WorkflowStageRecord(msgspec.Struct, frozen=True):
     baseline_cost: float | None = None
     provider: str | None = None
     cancelled: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """How the stage ended: ok, error, cancelled or skipped (which is no failure)."""
+        if self.skipped:
+            return "skipped"
+        return "cancelled" if self.cancelled else "ok" if self.success else "error"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stage as published readers know it: the old keys and no others."""
@@ -224,6 +236,11 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
     host: str | None = None
     pid: int | None = None
     under_pytest: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """How the run ended: ok, error or cancelled."""
+        return "cancelled" if self.cancelled else "ok" if self.success else "error"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as published readers know it: the old keys and no others (they fail on any other)."""
