@@ -437,7 +437,7 @@ def test_lines_that_are_no_records_are_passed_over_counted_and_placed(storage: P
     assert _read(storage, 10, report) == [1, 2]
     assert report.skipped == {"not JSON": 3, "no n": 2}
     assert report.total == 5
-    assert "llm_calls.jsonl before byte" in str(report)
+    assert "llm_calls.jsonl at byte" in str(report)
 
 
 def test_slots_are_held_by_one_writer_each_until_they_are_released(storage: Path) -> None:

@@ -189,9 +189,7 @@ class Instruments:
                 attributes = _attributes(
                     ((sc.WORKFLOW_NAME, name), (sc.STAGE_NAME, stage.stage_name), (sc.TIER, stage.tier))
                 )
-                self._observe(
-                    sc.STAGE_DURATION, stage.latency_ms / 1000, (*attributes, (sc.OUTCOME, stage.outcome))
-                )
+                self._observe(sc.STAGE_DURATION, stage.latency_ms / 1000, (*attributes, (sc.OUTCOME, stage.outcome)))
         if record.dialect == "attune":
             client = ((sc.OPERATION, sc.INVOKE_WORKFLOW), (sc.AGENT_NAME, name), (sc.WORKFLOW_NAME, name))
             failed = ((sc.ERROR_TYPE, record.error_type or "_OTHER"),) if outcome == "error" else ()

@@ -158,7 +158,8 @@ class Recorder:
         """Take spans that have ended without `started`: an exporter's batch, children before their parents."""
         for span in spans:
             self._keep(_unseen(span))
-        for span in spans:
+        # A run must know the one around it before its calls are counted in both.
+        for span in sorted(reversed(spans), key=lambda one: one.start_ns):
             opened = self._open.get(_key(span.span_id))
             if opened is not None:
                 opened.parent = self._open.get(_key(span.parent_span_id))

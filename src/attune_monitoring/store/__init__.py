@@ -1,4 +1,4 @@
-"""The only owner of JSONL on disk: append, segments, read.
+"""The only owner of JSONL on disk: append, segments, read, follow, archive.
 
 A stream is a series of segments `<stream>.jsonl`, `<stream>.00001.jsonl`, … that are never renamed or truncated by
 rotation; a writer that cannot share a file (background writers, Windows) holds a slot of its own,
@@ -9,20 +9,37 @@ any number of processes append without a lock. Not for network file systems: use
 from __future__ import annotations
 
 from .append import SEGMENT_BYTES, Appender
-from .read import ReadReport, read_newest
+from .archiving import ARCHIVE, ArchiveReport, archive, archived_folders, retention
+from .checkpoint import Checkpoint
+from .follow import Tail
+from .read import ReadReport, Sample, read_all, read_newest, read_range
+from .scan import MAX_LINE_BYTES, Chunk, read_forward
 from .segments import CALLS, DETAILS, RUNS, Segment, prepare_folder, segments
 from .slot import Slot
 
 __all__ = [
+    "ARCHIVE",
     "CALLS",
     "DETAILS",
+    "MAX_LINE_BYTES",
     "RUNS",
     "SEGMENT_BYTES",
     "Appender",
+    "ArchiveReport",
+    "Checkpoint",
+    "Chunk",
     "ReadReport",
+    "Sample",
     "Segment",
     "Slot",
+    "Tail",
+    "archive",
+    "archived_folders",
     "prepare_folder",
+    "read_all",
+    "read_forward",
     "read_newest",
+    "read_range",
+    "retention",
     "segments",
 ]

@@ -1,0 +1,360 @@
+"""The history in one folder: figures of any span and grouping, from the roll-up where exact, else from records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from attune_monitoring.figures import Figures, Latency, Twins, is_counted, once, user_of
+from attune_monitoring.query import Filter
+from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, WorkflowStageRecord, parse_time
+from attune_monitoring.rollup import ALWAYS, CALLS, RUNS, STAGES, STEPS, USERS, Cube, Rollup, Span
+from attune_monitoring.store import CALLS as CALL_STREAM
+from attune_monitoring.store import DETAILS, ReadReport, read_range
+from attune_monitoring.store import RUNS as RUN_STREAM
+
+__all__ = ["GROUPS", "History", "RunFigures", "Span", "StageFigures"]
+
+_T = TypeVar("_T")
+_HOUR = 3600
+_TWIN_MARGIN = 60.0
+"""Seconds before a span that are read as well: the first of a duplicate pair may stand there."""
+
+GROUPS: Mapping[str, Callable[[LLMCallRecord], str]] = {
+    "workflow": lambda call: call.workflow_name or "",
+    "provider": lambda call: call.provider,
+    "model": lambda call: call.model_id,
+    "tier": lambda call: call.tier,
+    "project": lambda call: call.project or "",
+    "outcome": lambda call: call.outcome,
+    "error": lambda call: (call.error_type or "_OTHER") if call.outcome == "error" else "",
+    "user": lambda call: user_of(call) or "",
+    "step": lambda call: call.step_name or "",
+    "session": lambda call: call.session_id or "",
+    "task": lambda call: call.task_type,
+    "service": lambda call: call.service or "",
+    "source": lambda call: call.cost_source or "",
+}
+"""What calls can be grouped and filtered by, and the value; what a record does not have is the empty text."""
+
+
+class RunFigures:
+    """What a set of runs comes to: money and durations of roots only (USD, ms), outcomes and durations of all."""
+
+    __slots__ = ("baseline", "cost", "duration", "outcomes", "root_ms", "roots", "runs", "savings")
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.roots = 0
+        self.cost = 0.0
+        self.baseline = 0.0
+        self.savings = 0.0
+        self.root_ms = 0.0
+        """Sum of the durations of the roots."""
+        self.outcomes: dict[str, int] = {}
+        self.duration = Latency()
+
+    def add(self, run: WorkflowRunRecord) -> None:
+        """Add one run."""
+        root = run.parent_run_id is None
+        sums = (1, root, run.total_cost, run.baseline_cost, run.savings, run.total_duration_ms)
+        duration = Latency()
+        duration.add(run.total_duration_ms)
+        self.merge_row(run.outcome, sums if root else (1, 0, 0, 0, 0, 0), duration)
+
+    def merge_row(self, outcome: str, sums: Sequence[float], duration: Latency) -> None:
+        """Add runs of one outcome that have been summed up: runs, roots, cost, baseline, savings and duration."""
+        self.runs += int(sums[0])
+        self.roots += int(sums[1])
+        self.cost += sums[2]
+        self.baseline += sums[3]
+        self.savings += sums[4]
+        self.root_ms += sums[5]
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + int(sums[0])
+        self.duration.merge(duration)
+
+
+class StageFigures:
+    """What a set of stages comes to: known cost (USD), outcomes, durations (ms). Skipped stages are not among them."""
+
+    __slots__ = ("cost", "duration", "outcomes", "stages")
+
+    def __init__(self) -> None:
+        self.stages = 0
+        self.cost = 0.0
+        self.outcomes: dict[str, int] = {}
+        self.duration = Latency()
+
+    def add(self, stage: WorkflowStageRecord) -> None:
+        """Add one stage that was not skipped."""
+        duration = Latency()
+        duration.add(stage.latency_ms)
+        self.merge_row(stage.outcome, (1, stage.cost or 0.0), duration)
+
+    def merge_row(self, outcome: str, sums: Sequence[float], duration: Latency) -> None:
+        """Add stages of one outcome that have been summed up: number and cost."""
+        self.stages += int(sums[0])
+        self.cost += sums[1]
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + int(sums[0])
+        self.duration.merge(duration)
+
+
+class Notes(NamedTuple):
+    """What the figures leave out."""
+
+    duplicates: int
+    """Second records of old duplicate pairs."""
+    tests: int
+    """Calls made under pytest."""
+    skipped: Mapping[str, int]
+    """Lines that are no records, by reason, in all files whatever the span."""
+
+
+class History:
+    """Figures and records of one folder.
+
+    Args:
+        folder: the folder; it may be missing.
+        include_tests: whether records made under pytest count.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, folder: Path, *, include_tests: bool = False, clock: Callable[[], float] = time.time) -> None:
+        self.folder = Path(folder)
+        self.include_tests = include_tests
+        self.report = ReadReport()
+        """Lines that reading records passed over."""
+        self._rollup = Rollup(self.folder, clock=clock)
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._rollup.close()
+
+    def refresh(self, progress: Callable[[int, int], None] | None = None) -> bool:
+        """Take in what is new; return whether there was anything.
+
+        Args:
+            progress: is told bytes done and bytes in all.
+
+        Raises:
+            StoreError: the records cannot be read.
+        """
+        return self._rollup.refresh(progress)
+
+    # --- figures
+    def calls(
+        self,
+        group_by: Sequence[str] = (),
+        *,
+        span: Span = ALWAYS,
+        filters: Sequence[Filter] = (),
+        percentiles: bool = True,
+    ) -> dict[tuple[str, ...], Figures]:
+        """Return the figures of calls, by any of `GROUPS`; filters name the same.
+
+        Args:
+            group_by: names of `GROUPS`.
+            span: when the calls ended.
+            filters: conditions that must all hold.
+            percentiles: whether percentiles will be asked for.
+        """
+        wanted = {*group_by, *(condition.dimension for condition in filters)}
+        if not self._in_cube(CALLS, wanted):
+            return self._calls_of_records(group_by, span, filters)
+        found: dict[tuple[str, ...], Figures] = {}
+        inner = self._inner(CALLS, span, lambda part: _merge(found, self._calls_of_records(group_by, part, filters)))
+        if inner is not None:
+            _merge(
+                found,
+                self._rollup.figures(group_by, span=inner, filters=filters, percentiles=percentiles),
+            )
+        return found
+
+    def marginal(self, group: str, *, span: Span = ALWAYS) -> dict[tuple[str, ...], Figures]:
+        """Return counts, cost, tokens and average latency of calls by user, or by workflow and step.
+
+        Only these: a roll-up of everything by user would be as large as the records. Calls without one are not in it.
+
+        Args:
+            group: user or step.
+            span: when the calls ended.
+        """
+        cube = USERS if group == "user" else STEPS
+        names = ("user",) if group == "user" else ("workflow", "step")
+        found: dict[tuple[str, ...], Figures] = {}
+
+        def add_records(part: Span) -> None:
+            figures = self._calls_of_records(names, part, ())
+            _merge(found, {labels: each for labels, each in figures.items() if labels[-1]})
+
+        if self.include_tests or self._rollup.has_other(cube):
+            add_records(span)
+            return found
+        inner = self._inner(cube, span, add_records)
+        if inner is not None:
+            for row in self._rollup.rows(cube, group_by=names, sums=cube.sums, span=inner):
+                _merge(found, {row.labels: _of_marginal(row.sums)})
+        return found
+
+    def runs(self, group_by: Sequence[str] = (), *, span: Span = ALWAYS) -> dict[tuple[str, ...], RunFigures]:
+        """Return the figures of runs that began in the span, by workflow, project or outcome."""
+        found: dict[tuple[str, ...], RunFigures] = {}
+
+        def add_records(part: Span) -> None:
+            for run in self.run_records(part):
+                labels = tuple(_RUN_GROUPS[name](run) for name in group_by)
+                found.setdefault(labels, RunFigures()).add(run)
+
+        for labels, outcome, sums, duration in self._run_rows(RUNS, group_by, span, add_records):
+            found.setdefault(labels, RunFigures()).merge_row(outcome, sums, duration)
+        return found
+
+    def stages(self, group_by: Sequence[str] = (), *, span: Span = ALWAYS) -> dict[tuple[str, ...], StageFigures]:
+        """Return the figures of stages of runs that began in the span, by workflow, stage, tier or outcome."""
+        found: dict[tuple[str, ...], StageFigures] = {}
+
+        def add_records(part: Span) -> None:
+            for run in self.run_records(part):
+                for stage in run.stages:
+                    if not stage.skipped:
+                        labels = tuple(
+                            run.workflow_name if name == "workflow" else _STAGE_GROUPS[name](stage) for name in group_by
+                        )
+                        found.setdefault(labels, StageFigures()).add(stage)
+
+        for labels, outcome, sums, duration in self._run_rows(STAGES, group_by, span, add_records):
+            found.setdefault(labels, StageFigures()).merge_row(outcome, sums, duration)
+        return found
+
+    def notes(self, span: Span = ALWAYS) -> Notes:
+        """Return what the figures of a span leave out (to the hour)."""
+        left = self._rollup.left_out(span)
+        tests = 0 if self.include_tests else left.get("test", 0)
+        return Notes(left.get("duplicate", 0), tests, self._rollup.skipped())
+
+    # --- records
+    def call_records(self, span: Span = ALWAYS) -> Iterator[LLMCallRecord]:
+        """Yield the calls that count and ended in the span, oldest segment first."""
+        before = span if span.start is None else span._replace(start=span.start - _TWIN_MARGIN)
+        records = once(self._records(CALL_STREAM, before, LLMCallRecord.from_dict), Twins())
+        for call in records:
+            if is_counted(call, include_tests=self.include_tests) and _is_in(call.timestamp, span):
+                yield call
+
+    def run_records(self, span: Span = ALWAYS) -> Iterator[WorkflowRunRecord]:
+        """Yield the runs that count and began in the span: those with details, then those without."""
+        detailed: set[str] = set()
+        for run in self._records(DETAILS, span, WorkflowRunRecord.from_dict):
+            detailed.add(run.run_id)
+            if is_counted(run, include_tests=self.include_tests) and _is_in(run.started_at, span):
+                yield run
+        for run in self._records(RUN_STREAM, span, WorkflowRunRecord.from_dict):
+            if run.run_id not in detailed and _is_in(run.started_at, span):
+                yield run
+
+    # --- inside
+    def _records(self, stream: str, span: Span, parse: Callable[[Any], _T]) -> Iterator[_T]:
+        for path, start, end in self._rollup.ranges(stream, span):
+            yield from read_range(path, start, end, parse, report=self.report)
+
+    def _in_cube(self, cube: Cube, wanted: set[str]) -> bool:
+        if self.include_tests or not wanted <= set(cube.dimensions):
+            return False
+        return not (wanted - set(cube.kept)) or not self._rollup.has_other(cube)
+
+    def _inner(self, cube: Cube, span: Span, add_records: Callable[[Span], None]) -> Span | None:
+        """Return the part of the span whose edges the cells have; the rest is added from records."""
+        if self._rollup.exact(cube, span):
+            return span
+        start, end = span
+        if start is not None and not self._rollup.exact(cube, Span(start)):
+            edge = start // _HOUR * _HOUR + _HOUR
+            if end is not None and edge >= end:
+                add_records(span)
+                return None
+            add_records(Span(start, edge))
+            start = edge
+        if end is not None and not self._rollup.exact(cube, Span(None, end)):
+            edge = end // _HOUR * _HOUR
+            if start is not None and edge <= start:
+                add_records(Span(start, end))
+                return None
+            add_records(Span(edge, end))
+            end = edge
+        return Span(start, end)
+
+    def _calls_of_records(
+        self, group_by: Sequence[str], span: Span, filters: Sequence[Filter]
+    ) -> dict[tuple[str, ...], Figures]:
+        getters = [GROUPS[name] for name in group_by]
+        conditions = [(GROUPS[condition.dimension], condition) for condition in filters]
+        found: dict[tuple[str, ...], Figures] = {}
+        for call in self.call_records(span):
+            if all(condition.holds(get(call)) for get, condition in conditions):
+                labels = tuple(get(call) for get in getters)
+                found.setdefault(labels, Figures()).add(call)
+        return found
+
+    def _run_rows(
+        self, cube: Cube, group_by: Sequence[str], span: Span, add_records: Callable[[Span], None]
+    ) -> Iterator[tuple[tuple[str, ...], str, tuple[float, ...], Latency]]:
+        if not self._in_cube(cube, set(group_by)):
+            add_records(span)
+            return
+        inner = self._inner(cube, span, add_records)
+        if inner is None:
+            return
+        names = (*group_by, "outcome")
+        for row in self._rollup.rows(cube, group_by=names, sums=cube.sums, timings=cube.timings, span=inner):
+            yield row.labels[:-1], row.labels[-1], row.sums, row.timings[0]
+
+
+_RUN_GROUPS: Mapping[str, Callable[[WorkflowRunRecord], str]] = {
+    "workflow": lambda run: run.workflow_name,
+    "project": lambda run: run.project or "",
+    "outcome": lambda run: run.outcome,
+}
+_STAGE_GROUPS: Mapping[str, Callable[[WorkflowStageRecord], str]] = {
+    "stage": lambda stage: stage.stage_name,
+    "tier": lambda stage: stage.tier,
+    "outcome": lambda stage: stage.outcome,
+}
+
+
+def _merge(found: dict[tuple[str, ...], Figures], more: Mapping[tuple[str, ...], Figures]) -> None:
+    for labels, figures in more.items():
+        known = found.get(labels)
+        if known is None:
+            found[labels] = figures
+        else:
+            known.merge(figures)
+
+
+def _of_marginal(sums: Iterable[float]) -> Figures:
+    calls, errors, cancelled, cost, unknown, got, given, ok_ms = sums
+    figures = Figures()
+    figures.calls = int(calls)
+    figures.cost = cost
+    figures.unknown = int(unknown)
+    figures.input = int(got)
+    figures.output = int(given)
+    ok = int(calls - errors - cancelled)
+    outcomes = {"ok": ok, "error": int(errors), "cancelled": int(cancelled)}
+    figures.outcomes = {name: count for name, count in outcomes.items() if count}
+    figures.latency = Latency(ok, ok_ms)
+    return figures
+
+
+def _is_in(text: str, span: Span) -> bool:
+    if span.start is None and span.end is None:
+        return True
+    moment = parse_time(text).timestamp()
+    return (span.start is None or moment >= span.start) and (span.end is None or moment < span.end)

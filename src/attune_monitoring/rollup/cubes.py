@@ -1,0 +1,160 @@
+"""What the roll-up sums, and the SQL for it: five cubes of one shape, each a table of cells and one of its series."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from typing import Any, NamedTuple
+
+from attune_monitoring.figures import CALL_SUMS
+
+__all__ = ["CALLS", "CUBES", "LEFT_OUT", "OTHER", "RUNS", "STAGES", "STEPS", "TIMING", "USERS", "Cube", "register"]
+
+OTHER = "__other__"
+"""Name of every dimension of the series in which all beyond the limit are summed."""
+TIMING = ("count", "total", "minimum", "maximum", "histogram")
+_SHIFT_BITS = 32
+
+
+class Cube(NamedTuple):
+    """Cells by time and series: sums, and durations with a histogram."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    sums: tuple[str, ...]
+    timings: tuple[str, ...] = ()
+    only_hours: bool = False
+    kept: tuple[str, ...] = ()
+    """Dimensions of few values, which `OTHER` leaves as they are."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a cell holds, in order."""
+        return (*self.sums, *(f"{timing}_{part}" for timing in self.timings for part in TIMING))
+
+    def empty(self) -> list[Any]:
+        """Return a cell of nothing."""
+        return [0] * len(self.sums) + [0, 0.0, math.inf, -math.inf, 0] * len(self.timings)
+
+    def ddl(self) -> list[str]:
+        """Return the statements that make the tables."""
+        dimensions = ", ".join(f'"{name}" TEXT NOT NULL' for name in self.dimensions)
+        unique = ", ".join(f'"{name}"' for name in self.dimensions)
+        columns = ", ".join(f'"{name}" {"BLOB" if name.endswith("_histogram") else "REAL"}' for name in self.columns)
+        return [
+            f"CREATE TABLE {self.name}_series (id INTEGER PRIMARY KEY, {dimensions}, UNIQUE ({unique}))",
+            f"CREATE TABLE {self.name} (step INTEGER, t INTEGER, series INTEGER, {columns}, "
+            "PRIMARY KEY (step, series, t)) WITHOUT ROWID",
+        ]
+
+    def upsert(self) -> str:
+        """Return the statement that adds a cell to what is there: step, t, series and the columns."""
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        merged = ", ".join(f'"{name}" = {_merged(name)}' for name in self.columns)
+        places = ", ".join("?" * (3 + len(self.columns)))
+        return (
+            f"INSERT INTO {self.name} (step, t, series, {names}) VALUES ({places}) "  # nosec B608 - names of ours
+            f"ON CONFLICT (step, series, t) DO UPDATE SET {merged}"
+        )
+
+    def compact(self) -> list[str]:
+        """Return the statements that move minutes before a time (two parameters: that time, each) into hours."""
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        summed = ", ".join(f'{_aggregate(name)}("{name}")' for name in self.columns)
+        merged = ", ".join(f'"{name}" = {_merged(name)}' for name in self.columns)
+        return [
+            f"INSERT INTO {self.name} (step, t, series, {names}) "  # nosec B608
+            f"SELECT 3600, t / 3600 * 3600, series, {summed} FROM {self.name} WHERE step = 60 AND t < ? "
+            f"GROUP BY series, t / 3600 ON CONFLICT (step, series, t) DO UPDATE SET {merged}",
+            f"DELETE FROM {self.name} WHERE step = 60 AND t < ?",  # nosec B608
+        ]
+
+    def select(self, columns: tuple[str, ...], where: str, *, merged: bool) -> str:
+        """Return the query for columns by series; parameters are those of `where`.
+
+        The series come first, so that their cells stand one behind the other and nothing needs to be sorted.
+
+        Args:
+            columns: of this cube.
+            where: conditions on both tables.
+            merged: whether the cells of a series are summed up.
+        """
+        parts = [f'{_aggregate(name)}("{name}")' if merged else f'"{name}"' for name in columns]
+        return (
+            f"SELECT series.id, {', '.join(parts)} FROM {self.name}_series AS series NOT INDEXED "  # nosec B608
+            f"CROSS JOIN {self.name} AS cell ON cell.series = series.id WHERE {where}"
+            + (" GROUP BY series.id" if merged else "")
+        )
+
+
+def _merged(name: str) -> str:
+    if name.endswith("_histogram"):
+        return f'merged("{name}", excluded."{name}")'
+    if name.endswith("_minimum"):
+        return f'min("{name}", excluded."{name}")'
+    if name.endswith("_maximum"):
+        return f'max("{name}", excluded."{name}")'
+    return f'"{name}" + excluded."{name}"'
+
+
+def _aggregate(name: str) -> str:
+    if name.endswith("histogram"):
+        return "merge"
+    return "min" if name.endswith("minimum") else "max" if name.endswith("maximum") else "sum"
+
+
+def pack(histogram: int) -> bytes:
+    """Return a histogram as bytes: the number of its empty lowest lanes, then the rest (little endian)."""
+    if not histogram:
+        return b""
+    shift = ((histogram & -histogram).bit_length() - 1) // _SHIFT_BITS
+    rest = histogram >> (shift * _SHIFT_BITS)
+    return bytes((shift,)) + rest.to_bytes((rest.bit_length() + 7) // 8, "little")
+
+
+def unpack(data: bytes | None) -> int:
+    """Return the histogram of `pack`."""
+    return int.from_bytes(data[1:], "little") << (data[0] * _SHIFT_BITS) if data else 0
+
+
+class _Merge:
+    """Aggregate function: histograms are merged by adding them."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def step(self, data: bytes | None) -> None:
+        self._sum += unpack(data)
+
+    def finalize(self) -> bytes:
+        return pack(self._sum)
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions that the statements use."""
+    connection.create_function("merged", 2, lambda a, b: pack(unpack(a) + unpack(b)), deterministic=True)
+    connection.create_aggregate("merge", 1, _Merge)  # type: ignore[arg-type]
+
+
+CALLS = Cube(
+    "calls",
+    ("workflow", "provider", "model", "tier", "project", "outcome", "error"),
+    CALL_SUMS,
+    ("latency", "first_token"),
+    kept=("outcome",),
+)
+RUNS = Cube(
+    "runs",
+    ("workflow", "project", "outcome"),
+    ("runs", "roots", "cost", "baseline", "savings", "root_ms"),
+    ("duration",),
+    kept=("outcome",),
+)
+"""Of `roots`, which no other run encloses, also money and duration."""
+STAGES = Cube("stages", ("workflow", "stage", "tier", "outcome"), ("stages", "cost"), ("duration",), kept=("outcome",))
+_OF_CALLS = ("calls", "errors", "cancelled", "cost", "unknown", "input", "output", "ok_ms")
+USERS = Cube("users", ("user",), _OF_CALLS, only_hours=True)
+STEPS = Cube("steps", ("workflow", "step"), _OF_CALLS, only_hours=True)
+LEFT_OUT = Cube("left_out", ("why",), ("records",))
+"""Records that do not count: second of an old duplicate pair, or made under pytest."""
+CUBES = (CALLS, RUNS, STAGES, USERS, STEPS, LEFT_OUT)

@@ -1,0 +1,413 @@
+"""Lines to cells: decodes a chunk and adds up what its records come to."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from attune_monitoring.figures import PLACEHOLDER_USER, Twins, lane_of
+from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, parse_time
+from attune_monitoring.semconv import TRUNCATED_REASONS
+
+from .cubes import CALLS, CUBES, LEFT_OUT, RUNS, STAGES, STEPS, USERS, Cube
+
+__all__ = ["HOUR", "MINUTE", "Call", "Cells", "Fold", "minute_of"]
+
+MINUTE = 60
+HOUR = 3600
+_MEMO_LIMIT = 100_000
+_T = TypeVar("_T")
+_Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Id = Annotated[str, msgspec.Meta(min_length=1)]
+
+Cells = dict[tuple[Any, ...], list[Any]]
+"""Cells of one cube by step (s), time (s since the epoch) and dimensions."""
+
+
+class _Attempt(msgspec.Struct, gc=False):
+    outcome: str | None = None
+    cost: float | None = None
+
+
+class _Attune(msgspec.Struct, gc=False):
+    run_id: str | None = None
+    cache_read_tokens: _Int | None = None
+    cache_write_tokens: _Int | None = None
+    reasoning_tokens: _Int | None = None
+    time_to_first_token_ms: float | None = None
+    finish_reasons: list[str] = []
+    cost_source: str | None = None
+    baseline_cost: float | None = None
+    cancelled: bool = False
+    attempts: list[_Attempt] = []
+    project: str | None = None
+    dialect: str | None = None
+    pid: _Int | None = None
+    under_pytest: bool = False
+    unknown: list[str] = []
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    run_id: Any = msgspec.UNSET
+    attune: _Attune | None = None
+
+
+class Call(msgspec.Struct, gc=False):
+    """What the cells need of a call's line; a line that does not fit is read the tolerant way."""
+
+    call_id: _Id
+    timestamp: str
+    workflow_name: str | None = None
+    step_name: str | None = None
+    user_id: str | None = None
+    task_type: str = "unknown"
+    provider: str = "anthropic"
+    tier: str = "capable"
+    model_id: str = ""
+    input_tokens: _Int = 0
+    output_tokens: _Int = 0
+    estimated_cost: float = 0.0
+    actual_cost: float | None = None
+    latency_ms: _Int = 0
+    fallback_used: bool = False
+    retry_count: _Int = 0
+    success: bool = True
+    error_type: str | None = None
+    metadata: _Metadata | None = None
+
+
+_decoder = msgspec.json.Decoder(Call)
+_NOTHING = _Attune()
+
+
+def minute_of(text: str) -> int:
+    """Return the full minute (seconds since the epoch) of a record's time.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return int(parse_time(text).timestamp() // MINUTE) * MINUTE
+
+
+class Fold:
+    """Cells that lines are added to.
+
+    Args:
+        minutes_from: a full hour (seconds since the epoch): cells before it are hours, from it on minutes.
+        twins: the records that earlier lines of the same segment left without a partner.
+        skipped: counts lines that are no records, by reason.
+    """
+
+    def __init__(self, minutes_from: int, twins: Twins, skipped: Counter[str]) -> None:
+        self.minutes_from = minutes_from
+        self.twins = twins
+        self.skipped = skipped
+        self.cells: dict[Cube, Cells] = {cube: {} for cube in CUBES}
+        self._minutes: dict[str, int] = {}
+
+    def take(self) -> dict[Cube, Cells]:
+        """Return the cells so far and begin anew."""
+        cells, self.cells = self.cells, {cube: {} for cube in CUBES}
+        return cells
+
+    # --- calls
+    def calls(self, data: bytes) -> tuple[int, int]:
+        """Add the calls of whole lines; return the first and the last minute at which one ended."""
+        if len(self._minutes) > _MEMO_LIMIT:
+            self._minutes.clear()
+        try:
+            return self._add_calls(_decoder.decode_lines(data))
+        except _BAD:  # nothing has been added yet: all lines are decoded first
+            return self._add_calls(self._tolerantly(data))
+
+    def _tolerantly(self, data: bytes) -> Iterator[Call]:
+        for line in data.split(b"\n"):
+            if not line.strip():
+                continue
+            try:
+                yield _decoder.decode(line)
+            except _BAD:
+                record = self._parse(line, LLMCallRecord.from_dict)
+                if record is not None:
+                    yield _as_call(record)
+
+    def _parse(self, line: bytes, parse: Callable[[Any], _T]) -> _T | None:
+        try:
+            return parse(msgspec.json.decode(line))
+        except msgspec.DecodeError:
+            self.skipped["not JSON"] += 1
+        except RecursionError:
+            self.skipped["not JSON"] += 1
+        except ValueError as error:
+            self.skipped[str(error)] += 1
+        return None
+
+    def _add_calls(self, records: Iterable[Call]) -> tuple[int, int]:
+        cells, users, steps = self.cells[CALLS], self.cells[USERS], self.cells[STEPS]
+        minutes, minutes_from = self._minutes, self.minutes_from
+        fromisoformat = datetime.fromisoformat
+        empty, empty_marginal = CALLS.empty(), USERS.empty()
+        first, last = _NEVER
+        for record in records:
+            attune = record.metadata.attune if record.metadata is not None else None
+            text = record.timestamp
+            minute = minutes.get(text[:16]) if text[-1:] == "Z" else None
+            try:
+                if minute is None:
+                    minute = minute_of(text)
+                    if text[-1:] == "Z":
+                        minutes[text[:16]] = minute
+                else:
+                    fromisoformat(text)  # the seconds may be none
+            except ValueError:
+                self.skipped["not an LLM call record: 'timestamp' is not a time"] += 1
+                continue
+            if minute < first:
+                first = minute
+            if minute > last:
+                last = minute
+            hour = minute - minute % HOUR
+            user = record.user_id
+            cost: float | None = record.actual_cost
+            if cost is None:
+                cost = record.estimated_cost
+            if attune is None or (attune.pid is None and attune.dialect is None):
+                attune = attune or _NOTHING
+                if self._is_second(record, attune, cost):
+                    self._leave_out("duplicate", minute)
+                    continue
+                if user == PLACEHOLDER_USER:
+                    user = None
+            if attune.under_pytest:
+                self._leave_out("test", minute)
+                continue
+            if attune.cancelled:
+                outcome, error = "cancelled", ""
+            elif record.success:
+                outcome, error = "ok", ""
+            else:
+                outcome, error = "error", record.error_type or "_OTHER"
+            workflow = record.workflow_name or ""
+            key = (
+                HOUR if minute < minutes_from else MINUTE,
+                hour if minute < minutes_from else minute,
+                workflow,
+                record.provider,
+                record.model_id,
+                record.tier,
+                attune.project or "",
+                outcome,
+                error,
+            )
+            cell = cells.get(key)
+            if cell is None:
+                cell = cells[key] = empty.copy()
+            # In the order of figures.CALL_SUMS; what is rare is asked for first, because adding costs more than asking.
+            cell[0] += 1
+            got, given = record.input_tokens, record.output_tokens
+            if attune.unknown:
+                got = 0 if "input_tokens" in attune.unknown else got
+                given = 0 if "output_tokens" in attune.unknown else given
+                if record.actual_cost is None and "estimated_cost" in attune.unknown:
+                    cost = None
+            unknown = cost is None and attune.cost_source != "none"
+            if cost is not None:
+                cell[1] += cost
+            elif unknown:
+                cell[2] += 1
+            baseline = attune.baseline_cost
+            if baseline is not None:
+                cell[3] += baseline
+                if cost is not None:
+                    cell[4] += baseline - cost
+            cell[5] += got
+            cell[6] += given
+            if attune.cache_read_tokens is not None:
+                cell[7] += attune.cache_read_tokens
+            if attune.cache_write_tokens is not None:
+                cell[8] += attune.cache_write_tokens
+            if attune.reasoning_tokens is not None:
+                cell[9] += attune.reasoning_tokens
+            if record.retry_count:
+                cell[10] += record.retry_count
+            if record.fallback_used:
+                cell[11] += 1
+            if attune.finish_reasons and not TRUNCATED_REASONS.isdisjoint(attune.finish_reasons):
+                cell[12] += 1
+            for attempt in attune.attempts:
+                if attempt.cost is not None:
+                    if attempt.outcome == "retry":
+                        cell[13] += attempt.cost
+                    elif attempt.outcome == "fallback":
+                        cell[14] += attempt.cost
+            if outcome == "ok":
+                milliseconds = record.latency_ms
+                cell[15] += 1
+                cell[16] += milliseconds
+                if milliseconds < cell[17]:
+                    cell[17] = milliseconds
+                if milliseconds > cell[18]:
+                    cell[18] = milliseconds
+                cell[19] += lane_of(milliseconds)
+            waited = attune.time_to_first_token_ms
+            if waited is not None and waited >= 0:
+                _add_timing(cell, 20, waited)
+            for table, marginal_key in (
+                (users, (HOUR, hour, user) if user is not None else None),
+                (steps, (HOUR, hour, workflow, record.step_name) if record.step_name is not None else None),
+            ):
+                if marginal_key is not None:
+                    marginal = table.get(marginal_key)
+                    if marginal is None:
+                        marginal = table[marginal_key] = empty_marginal.copy()
+                    marginal[0] += 1
+                    if outcome == "ok":
+                        marginal[7] += record.latency_ms
+                    elif outcome == "error":
+                        marginal[1] += 1
+                    else:
+                        marginal[2] += 1
+                    if cost is not None:
+                        marginal[3] += cost
+                    elif unknown:
+                        marginal[4] += 1
+                    marginal[5] += got
+                    marginal[6] += given
+        return first, last
+
+    def _is_second(self, record: Call, attune: _Attune, cost: float | None) -> bool:
+        metadata = record.metadata
+        run_id = metadata.run_id if metadata is not None else msgspec.UNSET
+        has_run_key = run_id is not msgspec.UNSET and (attune.run_id is None or attune.run_id != run_id)
+        unknown = attune.unknown
+        key = (
+            record.workflow_name,
+            record.step_name,
+            record.task_type,
+            record.provider,
+            record.tier,
+            record.model_id,
+            None if "input_tokens" in unknown else record.input_tokens,
+            None if "output_tokens" in unknown else record.output_tokens,
+            None if "estimated_cost" in unknown and record.actual_cost is None else cost,
+            record.success,
+        )
+        return self.twins.is_second(record.user_id, has_run_key, key, parse_time(record.timestamp).timestamp())
+
+    def _leave_out(self, why: str, minute: int) -> None:
+        self._cell(LEFT_OUT, minute, (why,))[0] += 1
+
+    def _cell(self, cube: Cube, minute: int, dimensions: tuple[str, ...]) -> list[Any]:
+        step, t = (HOUR, minute - minute % HOUR) if minute < self.minutes_from else (MINUTE, minute)
+        cells = self.cells[cube]
+        key = (step, t, *dimensions)
+        cell = cells.get(key)
+        if cell is None:
+            cell = cells[key] = cube.empty()
+        return cell
+
+    # --- runs
+    def runs(self, data: bytes, *, known: Callable[[WorkflowRunRecord], bool]) -> tuple[int, int]:
+        """Add the runs of whole lines; return the first and the last minute at which one began.
+
+        Args:
+            data: the lines.
+            known: whether a run has been added from its other line.
+        """
+        first, last = _NEVER
+        for line in data.split(b"\n"):
+            if not line.strip():
+                continue
+            record = self._parse(line, WorkflowRunRecord.from_dict)
+            if record is None or known(record):
+                continue
+            minute = minute_of(record.started_at)
+            first, last = min(first, minute), max(last, minute)
+            if record.under_pytest:
+                self._leave_out("test run", minute)
+            else:
+                self._add_run(record, minute)
+        return first, last
+
+    def _add_run(self, record: WorkflowRunRecord, minute: int) -> None:
+        outcome = record.outcome
+        cell = self._cell(RUNS, minute, (record.workflow_name, record.project or "", outcome))
+        cell[0] += 1
+        if record.parent_run_id is None:
+            for place, value in enumerate(
+                (1, record.total_cost, record.baseline_cost, record.savings, record.total_duration_ms), 1
+            ):
+                cell[place] += value
+        _add_timing(cell, len(RUNS.sums), record.total_duration_ms)
+        for stage in record.stages:
+            if not stage.skipped:
+                cell = self._cell(STAGES, minute, (record.workflow_name, stage.stage_name, stage.tier, stage.outcome))
+                cell[0] += 1
+                cell[1] += stage.cost or 0.0
+                _add_timing(cell, len(STAGES.sums), stage.latency_ms)
+
+
+_BAD = (msgspec.DecodeError, ValueError, RecursionError)
+_NEVER = (2**62, -(2**62))
+
+
+def _add_timing(cell: list[Any], place: int, milliseconds: float) -> None:
+    cell[place] += 1
+    cell[place + 1] += milliseconds
+    if milliseconds < cell[place + 2]:
+        cell[place + 2] = milliseconds
+    if milliseconds > cell[place + 3]:
+        cell[place + 3] = milliseconds
+    cell[place + 4] += lane_of(milliseconds)
+
+
+def _as_call(record: LLMCallRecord) -> Call:
+    """A record that was read the tolerant way, in the shape of the others."""
+    unknown = [name for name in ("input_tokens", "output_tokens", "estimated_cost") if getattr(record, name) is None]
+    attune = _Attune(
+        run_id=record.run_id,
+        cache_read_tokens=record.cache_read_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+        reasoning_tokens=record.reasoning_tokens,
+        time_to_first_token_ms=record.time_to_first_token_ms,
+        finish_reasons=record.finish_reasons,
+        cost_source=record.cost_source,
+        baseline_cost=record.baseline_cost,
+        cancelled=record.cancelled,
+        attempts=[_Attempt(attempt.get("outcome"), _number(attempt.get("cost"))) for attempt in record.attempts],
+        project=record.project,
+        dialect=record.dialect,
+        pid=record.pid,
+        under_pytest=record.under_pytest,
+        unknown=unknown,
+    )
+    return Call(
+        call_id=record.call_id,
+        timestamp=record.timestamp,
+        workflow_name=record.workflow_name,
+        step_name=record.step_name,
+        user_id=record.user_id,
+        task_type=record.task_type,
+        provider=record.provider,
+        tier=record.tier,
+        model_id=record.model_id,
+        input_tokens=record.input_tokens or 0,
+        output_tokens=record.output_tokens or 0,
+        estimated_cost=record.estimated_cost or 0.0,
+        actual_cost=record.actual_cost,
+        latency_ms=record.latency_ms,
+        fallback_used=record.fallback_used,
+        retry_count=record.retry_count,
+        success=record.success,
+        error_type=record.error_type,
+        metadata=_Metadata(record.metadata.get("run_id", msgspec.UNSET), attune),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
