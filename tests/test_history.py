@@ -98,7 +98,11 @@ def plain(figures: Figures) -> dict[str, object]:
     sums = {name: round(getattr(figures, name), 9) for name in CALL_SUMS}
     timings = {
         name: (timing.count, round(timing.total, 6), timing.minimum, timing.maximum, timing.histogram)
-        for name, timing in (("latency", figures.latency), ("first", figures.time_to_first_token))
+        for name, timing in (
+            ("latency", figures.latency),
+            ("unanswered", figures.unanswered),
+            ("first", figures.time_to_first_token),
+        )
     }
     return {**sums, **timings, "outcomes": figures.outcomes, "errors": figures.errors}
 
@@ -121,7 +125,15 @@ def history(folder: Path) -> History:
     return History(folder, clock=lambda: NOW)
 
 
-GROUPINGS = ((), ("workflow",), ("provider", "model"), ("tier", "outcome"), ("error",), ("session",), ("workflow", "project"))
+GROUPINGS = (
+    (),
+    ("workflow",),
+    ("provider", "model"),
+    ("tier", "outcome"),
+    ("error",),
+    ("session",),
+    ("workflow", "project"),
+)
 
 
 @pytest.mark.parametrize("group_by", GROUPINGS)

@@ -96,6 +96,13 @@ class Latency:
         self.maximum = max(self.maximum, other.maximum)
         self.histogram += other.histogram
 
+    def plus(self, other: Latency) -> Latency:
+        """Return both together."""
+        both = Latency()
+        both.merge(self)
+        both.merge(other)
+        return both
+
     @property
     def average(self) -> float | None:
         """Arithmetic mean in milliseconds; None of nothing."""
@@ -128,7 +135,7 @@ class Figures:
     Attributes of `CALL_SUMS` are sums over the calls; `outcomes` and `errors` count calls by outcome and error type.
     """
 
-    __slots__ = (*CALL_SUMS, "errors", "latency", "outcomes", "time_to_first_token")
+    __slots__ = (*CALL_SUMS, "errors", "latency", "outcomes", "time_to_first_token", "unanswered")
 
     calls: int
     cost: float
@@ -152,6 +159,9 @@ class Figures:
         self.outcomes: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.latency = Latency()
+        """Of the calls with outcome ok."""
+        self.unanswered = Latency()
+        """Of all others."""
         self.time_to_first_token = Latency()
 
     def add(self, record: LLMCallRecord) -> None:
@@ -164,8 +174,7 @@ class Figures:
         if outcome == "error":
             kind = record.error_type or "_OTHER"
             self.errors[kind] = self.errors.get(kind, 0) + 1
-        elif outcome == "ok":
-            self.latency.add(record.latency_ms)
+        (self.latency if outcome == "ok" else self.unanswered).add(record.latency_ms)
         first = record.time_to_first_token_ms
         if first is not None and first >= 0:
             self.time_to_first_token.add(first)
@@ -177,7 +186,7 @@ class Figures:
             outcome: ok, error or cancelled.
             error: the type of error, empty where there is none.
             sums: in the order of `CALL_SUMS`.
-            timings: latency and time to first token, or nothing.
+            timings: durations of the calls and times to first token, or nothing.
         """
         for name, value in zip(CALL_SUMS, sums, strict=True):
             if value:
@@ -186,8 +195,10 @@ class Figures:
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + int(sums[0])
         if error:
             self.errors[error] = self.errors.get(error, 0) + int(sums[0])
-        for known_timing, timing in zip((self.latency, self.time_to_first_token), timings, strict=False):
-            known_timing.merge(timing)
+        if timings:
+            latency, first_token = timings
+            (self.latency if outcome == "ok" else self.unanswered).merge(latency)
+            self.time_to_first_token.merge(first_token)
 
     def merge(self, other: Figures) -> None:
         """Add all calls of another."""
@@ -197,6 +208,7 @@ class Figures:
             for name, count in others.items():
                 mine[name] = mine.get(name, 0) + count
         self.latency.merge(other.latency)
+        self.unanswered.merge(other.unanswered)
         self.time_to_first_token.merge(other.time_to_first_token)
 
     @property

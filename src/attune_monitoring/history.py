@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from attune_monitoring.figures import Figures, Latency, Twins, is_counted, once, user_of
+from attune_monitoring.figures import Figures, Latency, is_counted, once, user_of
 from attune_monitoring.query import Filter
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, WorkflowStageRecord, parse_time
 from attune_monitoring.rollup import ALWAYS, CALLS, RUNS, STAGES, STEPS, USERS, Cube, Rollup, Span
@@ -15,7 +16,17 @@ from attune_monitoring.store import CALLS as CALL_STREAM
 from attune_monitoring.store import DETAILS, ReadReport, read_range
 from attune_monitoring.store import RUNS as RUN_STREAM
 
-__all__ = ["GROUPS", "History", "RunFigures", "Span", "StageFigures"]
+__all__ = [
+    "GROUPS",
+    "History",
+    "Notes",
+    "RunFigures",
+    "Span",
+    "StageFigures",
+    "figures_of",
+    "run_figures_of",
+    "stage_figures_of",
+]
 
 _T = TypeVar("_T")
 _HOUR = 3600
@@ -204,33 +215,29 @@ class History:
                 _merge(found, {row.labels: _of_marginal(row.sums)})
         return found
 
-    def runs(self, group_by: Sequence[str] = (), *, span: Span = ALWAYS) -> dict[tuple[str, ...], RunFigures]:
-        """Return the figures of runs that began in the span, by workflow, project or outcome."""
+    def runs(
+        self, group_by: Sequence[str] = (), *, span: Span = ALWAYS, filters: Sequence[Filter] = ()
+    ) -> dict[tuple[str, ...], RunFigures]:
+        """Return the figures of runs that began in the span, by workflow, project or outcome; filters name the same."""
         found: dict[tuple[str, ...], RunFigures] = {}
 
         def add_records(part: Span) -> None:
-            for run in self.run_records(part):
-                labels = tuple(_RUN_GROUPS[name](run) for name in group_by)
-                found.setdefault(labels, RunFigures()).add(run)
+            run_figures_of(self.run_records(part), group_by, found, filters)
 
-        for labels, outcome, sums, duration in self._run_rows(RUNS, group_by, span, add_records):
+        for labels, outcome, sums, duration in self._run_rows(RUNS, group_by, span, filters, add_records):
             found.setdefault(labels, RunFigures()).merge_row(outcome, sums, duration)
         return found
 
-    def stages(self, group_by: Sequence[str] = (), *, span: Span = ALWAYS) -> dict[tuple[str, ...], StageFigures]:
+    def stages(
+        self, group_by: Sequence[str] = (), *, span: Span = ALWAYS, filters: Sequence[Filter] = ()
+    ) -> dict[tuple[str, ...], StageFigures]:
         """Return the figures of stages of runs that began in the span, by workflow, stage, tier or outcome."""
         found: dict[tuple[str, ...], StageFigures] = {}
 
         def add_records(part: Span) -> None:
-            for run in self.run_records(part):
-                for stage in run.stages:
-                    if not stage.skipped:
-                        labels = tuple(
-                            run.workflow_name if name == "workflow" else _STAGE_GROUPS[name](stage) for name in group_by
-                        )
-                        found.setdefault(labels, StageFigures()).add(stage)
+            stage_figures_of(self.run_records(part), group_by, found, filters)
 
-        for labels, outcome, sums, duration in self._run_rows(STAGES, group_by, span, add_records):
+        for labels, outcome, sums, duration in self._run_rows(STAGES, group_by, span, filters, add_records):
             found.setdefault(labels, StageFigures()).merge_row(outcome, sums, duration)
         return found
 
@@ -241,11 +248,15 @@ class History:
         return Notes(left.get("duplicate", 0), tests, self._rollup.skipped())
 
     # --- records
-    def call_records(self, span: Span = ALWAYS) -> Iterator[LLMCallRecord]:
-        """Yield the calls that count and ended in the span, oldest segment first."""
+    def call_records(self, span: Span = ALWAYS, *, having: re.Pattern[bytes] | None = None) -> Iterator[LLMCallRecord]:
+        """Yield the calls that count and ended in the span, oldest segment first.
+
+        Args:
+            span: when they ended.
+            having: only lines in which this is found; both lines of a duplicate pair must have it, or neither.
+        """
         before = span if span.start is None else span._replace(start=span.start - _TWIN_MARGIN)
-        records = once(self._records(CALL_STREAM, before, LLMCallRecord.from_dict), Twins())
-        for call in records:
+        for call in once(self._records(CALL_STREAM, before, LLMCallRecord.from_dict, having)):
             if is_counted(call, include_tests=self.include_tests) and _is_in(call.timestamp, span):
                 yield call
 
@@ -261,9 +272,11 @@ class History:
                 yield run
 
     # --- inside
-    def _records(self, stream: str, span: Span, parse: Callable[[Any], _T]) -> Iterator[_T]:
+    def _records(
+        self, stream: str, span: Span, parse: Callable[[Any], _T], having: re.Pattern[bytes] | None = None
+    ) -> Iterator[_T]:
         for path, start, end in self._rollup.ranges(stream, span):
-            yield from read_range(path, start, end, parse, report=self.report)
+            yield from read_range(path, start, end, parse, report=self.report, having=having)
 
     def _in_cube(self, cube: Cube, wanted: set[str]) -> bool:
         if self.include_tests or not wanted <= set(cube.dimensions):
@@ -294,27 +307,74 @@ class History:
     def _calls_of_records(
         self, group_by: Sequence[str], span: Span, filters: Sequence[Filter]
     ) -> dict[tuple[str, ...], Figures]:
-        getters = [GROUPS[name] for name in group_by]
-        conditions = [(GROUPS[condition.dimension], condition) for condition in filters]
-        found: dict[tuple[str, ...], Figures] = {}
-        for call in self.call_records(span):
-            if all(condition.holds(get(call)) for get, condition in conditions):
-                labels = tuple(get(call) for get in getters)
-                found.setdefault(labels, Figures()).add(call)
-        return found
+        return figures_of(self.call_records(span), group_by, filters)
 
     def _run_rows(
-        self, cube: Cube, group_by: Sequence[str], span: Span, add_records: Callable[[Span], None]
+        self,
+        cube: Cube,
+        group_by: Sequence[str],
+        span: Span,
+        filters: Sequence[Filter],
+        add_records: Callable[[Span], None],
     ) -> Iterator[tuple[tuple[str, ...], str, tuple[float, ...], Latency]]:
-        if not self._in_cube(cube, set(group_by)):
+        if not self._in_cube(cube, {*group_by, *(condition.dimension for condition in filters)}):
             add_records(span)
             return
         inner = self._inner(cube, span, add_records)
         if inner is None:
             return
         names = (*group_by, "outcome")
-        for row in self._rollup.rows(cube, group_by=names, sums=cube.sums, timings=cube.timings, span=inner):
+        rows = self._rollup.rows(
+            cube, group_by=names, sums=cube.sums, timings=cube.timings, span=inner, filters=filters
+        )
+        for row in rows:
             yield row.labels[:-1], row.labels[-1], row.sums, row.timings[0]
+
+
+def figures_of(
+    calls: Iterable[LLMCallRecord], group_by: Sequence[str] = (), filters: Sequence[Filter] = ()
+) -> dict[tuple[str, ...], Figures]:
+    """Return the figures of these calls by any of `GROUPS`."""
+    getters = [GROUPS[name] for name in group_by]
+    conditions = [(GROUPS[condition.dimension], condition) for condition in filters]
+    found: dict[tuple[str, ...], Figures] = {}
+    for call in calls:
+        if all(condition.holds(get(call)) for get, condition in conditions):
+            labels = tuple(get(call) for get in getters)
+            found.setdefault(labels, Figures()).add(call)
+    return found
+
+
+def run_figures_of(
+    runs: Iterable[WorkflowRunRecord],
+    group_by: Sequence[str],
+    found: dict[tuple[str, ...], RunFigures],
+    filters: Sequence[Filter] = (),
+) -> None:
+    """Add the figures of these runs, by workflow, project or outcome."""
+    for run in runs:
+        if all(condition.holds(_RUN_GROUPS[condition.dimension](run)) for condition in filters):
+            labels = tuple(_RUN_GROUPS[name](run) for name in group_by)
+            found.setdefault(labels, RunFigures()).add(run)
+
+
+def stage_figures_of(
+    runs: Iterable[WorkflowRunRecord],
+    group_by: Sequence[str],
+    found: dict[tuple[str, ...], StageFigures],
+    filters: Sequence[Filter] = (),
+) -> None:
+    """Add the figures of these runs' stages, by workflow, stage, tier or outcome; skipped ones are left out."""
+
+    def value(name: str, run: WorkflowRunRecord, stage: WorkflowStageRecord) -> str:
+        return run.workflow_name if name == "workflow" else _STAGE_GROUPS[name](stage)
+
+    for run in runs:
+        for stage in run.stages:
+            wanted = all(condition.holds(value(condition.dimension, run, stage)) for condition in filters)
+            if wanted and not stage.skipped:
+                labels = tuple(value(name, run, stage) for name in group_by)
+                found.setdefault(labels, StageFigures()).add(stage)
 
 
 _RUN_GROUPS: Mapping[str, Callable[[WorkflowRunRecord], str]] = {

@@ -245,15 +245,14 @@ class Fold:
                         cell[13] += attempt.cost
                     elif attempt.outcome == "fallback":
                         cell[14] += attempt.cost
-            if outcome == "ok":
-                milliseconds = record.latency_ms
-                cell[15] += 1
-                cell[16] += milliseconds
-                if milliseconds < cell[17]:
-                    cell[17] = milliseconds
-                if milliseconds > cell[18]:
-                    cell[18] = milliseconds
-                cell[19] += lane_of(milliseconds)
+            milliseconds = record.latency_ms
+            cell[15] += 1
+            cell[16] += milliseconds
+            if milliseconds < cell[17]:
+                cell[17] = milliseconds
+            if milliseconds > cell[18]:
+                cell[18] = milliseconds
+            cell[19] += lane_of(milliseconds)
             waited = attune.time_to_first_token_ms
             if waited is not None and waited >= 0:
                 _add_timing(cell, 20, waited)
@@ -267,7 +266,7 @@ class Fold:
                         marginal = table[marginal_key] = empty_marginal.copy()
                     marginal[0] += 1
                     if outcome == "ok":
-                        marginal[7] += record.latency_ms
+                        marginal[7] += milliseconds
                     elif outcome == "error":
                         marginal[1] += 1
                     else:

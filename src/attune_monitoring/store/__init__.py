@@ -9,7 +9,7 @@ any number of processes append without a lock. Not for network file systems: use
 from __future__ import annotations
 
 from .append import SEGMENT_BYTES, Appender
-from .archiving import ARCHIVE, ArchiveReport, archive, archived_folders, retention
+from .archiving import ARCHIVE, ArchiveReport, archive, archived_folders, movable, retention
 from .checkpoint import Checkpoint
 from .follow import Tail
 from .read import ReadReport, Sample, read_all, read_newest, read_range
@@ -35,6 +35,7 @@ __all__ = [
     "Tail",
     "archive",
     "archived_folders",
+    "movable",
     "prepare_folder",
     "read_all",
     "read_forward",

@@ -51,7 +51,7 @@ from .scan import open_segment, read_backward
 from .segments import CALLS, DETAILS, RUNS, Segment, segments
 from .slot import Slot
 
-__all__ = ["ARCHIVE", "ArchiveReport", "archive", "archived_folders", "retention", "working_folders"]
+__all__ = ["ARCHIVE", "ArchiveReport", "archive", "archived_folders", "movable", "retention", "working_folders"]
 
 ARCHIVE = "archive"
 """The folder below the live one that readers of live figures ignore."""
@@ -115,9 +115,7 @@ def archive(
     _finish_abandoned(folder, now)
     problems: dict[str, str] = {}
     earliest = before.astimezone(UTC) if before is not None else None
-    chosen = [
-        (stream, segment) for stream in streams for segment in _choose(segments(folder, stream), earliest, problems)
-    ]
+    chosen = _chosen(folder, earliest, streams, problems)
     if not chosen:
         return ArchiveReport(None, (), 0, problems)
     top = folder / ARCHIVE
@@ -197,6 +195,14 @@ def retention(
     return report._replace(deleted=tuple(deleted))
 
 
+def movable(
+    folder: Path, *, before: datetime | None = None, streams: Sequence[str] = (CALLS, RUNS, DETAILS)
+) -> list[Segment]:
+    """Return the segments that `archive` would move now; the arguments are those of `archive`."""
+    earliest = before.astimezone(UTC) if before is not None else None
+    return [segment for _, segment in _chosen(folder, earliest, streams, {})]
+
+
 def archived_folders(folder: Path) -> list[Path]:
     """Return the folders of the archive that are complete, oldest first."""
     top = folder / ARCHIVE
@@ -208,6 +214,12 @@ def working_folders(folder: Path) -> list[Path]:
     """Return the folders of the archive that a program is filling, or was when it was killed."""
     top = folder / ARCHIVE
     return [top / match[0] for match in _names(top) if match["working"]]
+
+
+def _chosen(
+    folder: Path, before: datetime | None, streams: Sequence[str], problems: dict[str, str]
+) -> list[tuple[str, Segment]]:
+    return [(stream, segment) for stream in streams for segment in _choose(segments(folder, stream), before, problems)]
 
 
 def _choose(found: list[Segment], before: datetime | None, problems: dict[str, str]) -> Iterator[Segment]:
@@ -263,6 +275,8 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 def _move(stream: str, segment: Segment, working: Path) -> _Moved:
     target = working / segment.path.name
+    with open_segment(segment.path):  # one that cannot be read stays: its late lines could not be found
+        pass
     segment.path.rename(target)
     size = target.stat().st_size
     last = next(read_backward(target, until=size), None)

@@ -58,11 +58,12 @@ class Tail:
         self._gone: dict[_File, _Gone] = {}
         self._seen: set[Path] = set()
         """Folders of the archive that need not be looked into again."""
-        live = segments(self._folder, stream)  # before the archive: what is moved in between is in one of both
-        self._archived = {file for path in self._in(self._all_archived()) if (file := _file(path)) is not None}
-        """Segments in the archive that were read to their end, or were there before this began."""
-        for segment in live if from_end else ():
+        for segment in segments(self._folder, stream) if from_end else ():
             self._skip(segment.path)
+        # After the live ones: what is archived meanwhile is in one of both.
+        folders = [*working_folders(self._folder), *archived_folders(self._folder)]
+        self._archived = {file for path in self._in(folders) if (file := _file(path)) is not None}
+        """Segments in the archive that were read to their end, or were there before this began."""
         self._archived -= {_identity(place.checkpoint) for place in self._places.values()}
 
     def poll(self) -> list[bytes]:
@@ -141,9 +142,6 @@ class Tail:
         for file in expired:
             self._gone.pop(file, None)
         return lines
-
-    def _all_archived(self) -> list[Path]:
-        return [*working_folders(self._folder), *archived_folders(self._folder)]
 
     def _in(self, folders: list[Path]) -> list[Path]:
         return [segment.path for folder in folders for segment in segments(folder, self._stream)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -239,7 +240,15 @@ def _newest_first(path: Path, parse: _Parse[_T], report: ReadReport) -> Iterator
         report.skip(UNREADABLE, path, 0, (error.strerror or type(error).__name__).encode())
 
 
-def read_range(path: Path, start: int, end: int | None, parse: _Parse[_T], *, report: ReadReport) -> Iterator[_T]:
+def read_range(
+    path: Path,
+    start: int,
+    end: int | None,
+    parse: _Parse[_T],
+    *,
+    report: ReadReport,
+    having: re.Pattern[bytes] | None = None,
+) -> Iterator[_T]:
     """Yield the records of a part of one file, from the line that begins at `start` to that which ends at `end`.
 
     Args:
@@ -248,6 +257,7 @@ def read_range(path: Path, start: int, end: int | None, parse: _Parse[_T], *, re
         end: offset in bytes; None is the end of the file.
         parse: a line's object to a record; a ValueError makes it a line to skip.
         report: takes what was passed over.
+        having: only lines in which this is found are looked at.
     """
     try:
         for chunk in read_forward(path, start, until=end):
@@ -255,7 +265,8 @@ def read_range(path: Path, start: int, end: int | None, parse: _Parse[_T], *, re
                 report.skip(TOO_LONG, path, chunk.start)
             place = chunk.start
             for data in chunk.data.split(b"\n"):
-                if data and (record := _parse(data, parse, report, path, place)) is not None:
+                wanted = data and (having is None or having.search(data))
+                if wanted and (record := _parse(data, parse, report, path, place)) is not None:
                     yield record
                 place += len(data) + 1
     except OSError as error:

@@ -1,0 +1,173 @@
+"""Answers queries from the records of a local folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attune_monitoring import semconv as sc
+from attune_monitoring.errors import SourceError
+from attune_monitoring.figures import Figures, Latency
+from attune_monitoring.history import History, RunFigures, Span, StageFigures
+from attune_monitoring.query import Answer, Filter, Query, metric_of
+
+from .answers import Group, answer_of, ratio_of
+
+__all__ = ["LocalSource"]
+
+_NAMES: Mapping[str, str] = {
+    sc.WORKFLOW_NAME: "workflow",
+    sc.PROVIDER: "provider",
+    sc.RESPONSE_MODEL: "model",
+    sc.TIER: "tier",
+    sc.PROJECT: "project",
+    sc.OUTCOME: "outcome",
+    sc.ERROR_TYPE: "error",
+    sc.STAGE_NAME: "stage",
+}
+"""What the history calls the dimensions of the metrics."""
+_TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
+_COUNTS: Mapping[str, Callable[[Figures], tuple[float, int]]] = {
+    sc.LLM_COST.name: lambda f: (f.cost, f.calls - f.unknown),
+    sc.LLM_BASELINE.name: lambda f: (f.baseline, f.calls),
+    sc.LLM_CALLS.name: lambda f: (f.calls, f.calls),
+    sc.LLM_ERRORS.name: lambda f: (f.failed, f.calls),
+    sc.LLM_RETRIES.name: lambda f: (f.retries, f.calls),
+    sc.LLM_FALLBACKS.name: lambda f: (f.fallbacks, f.calls),
+    sc.LLM_TRUNCATED.name: lambda f: (f.truncated, f.calls),
+    sc.LLM_UNKNOWN_COST.name: lambda f: (f.unknown, f.calls),
+}
+"""Sum and number of calls behind it, of the counters that are sums over calls."""
+
+
+class _Asked(NamedTuple):
+    """One look at the history; queries that need the same one share it."""
+
+    what: str
+    span: Span
+    group_by: tuple[str, ...]
+    filters: tuple[Filter, ...]
+    percentiles: bool
+
+
+class LocalSource:
+    """The local folder as a source. Records made under pytest do not count.
+
+    Args:
+        folder: the folder; it may be missing.
+        history: the history to ask, where there is one already.
+    """
+
+    name = "local"
+
+    def __init__(self, folder: Path, *, history: History | None = None) -> None:
+        self.history = history if history is not None else History(folder, clock=time.time)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.history.close()
+
+    def changed(self) -> bool:
+        """Take in what is new; return whether there was anything.
+
+        Raises:
+            StoreError: the records cannot be read.
+        """
+        return self.history.refresh()
+
+    def answer(self, queries: Sequence[Query], now: datetime) -> list[list[Answer]]:
+        """Return the answers to each query; those of one look at the records share it.
+
+        Args:
+            queries: what to answer.
+            now: an aware time at which the windows end.
+
+        Raises:
+            SourceError: a query makes no sense, or asks for what records do not tell.
+            StoreError: the records cannot be read.
+        """
+        for query in queries:
+            query.check()
+            if query.metric == sc.DROPPED.name:
+                raise SourceError(
+                    f"{query.metric}: what was never written cannot be read; ask the running process or its collector"
+                )
+        self.history.refresh()
+        memo: dict[_Asked, Mapping[tuple[str, ...], Any]] = {}
+        return [self._answer(query, now, memo) for query in queries]
+
+    def _answer(self, query: Query, now: datetime, memo: dict[_Asked, Mapping[tuple[str, ...], Any]]) -> list[Answer]:
+        start, end = query.window.bounds(now)
+        if query.divisor is not None:
+            return ratio_of(query, self._groups(query, now, memo), self._groups(query.divisor, now, memo))
+        return answer_of(query, self._groups(query, now, memo), (end - start).total_seconds())
+
+    def _groups(
+        self, query: Query, now: datetime, memo: dict[_Asked, Mapping[tuple[str, ...], Any]]
+    ) -> dict[tuple[str, ...], Group]:
+        start, end = query.window.bounds(now)
+        span = Span(start.timestamp(), end.timestamp())
+        kind = metric_of(query.metric).name
+        token_types = sc.TOKEN_TYPE in query.group_by
+        names = tuple(_NAMES[name] for name in query.group_by if name != sc.TOKEN_TYPE)
+        filters = tuple(
+            Filter(_NAMES[condition.dimension], condition.values, condition.negated)
+            for condition in query.filters
+            if condition.dimension != sc.TOKEN_TYPE
+        )
+        of_type = [condition for condition in query.filters if condition.dimension == sc.TOKEN_TYPE]
+        percentiles = metric_of(query.metric).instrument == "histogram"
+        if kind in (sc.WORKFLOW_RUNS.name, sc.WORKFLOW_DURATION.name):
+            asked = _Asked("runs", span, names, filters, False)
+        elif kind == sc.STAGE_DURATION.name:
+            asked = _Asked("stages", span, names, filters, False)
+        else:
+            extra = (Filter("outcome", ("error",)),) if kind == sc.LLM_ERRORS.name else ()
+            asked = _Asked("calls", span, names, (*filters, *extra), percentiles)
+        found = memo.get(asked)
+        if found is None:
+            found = memo[asked] = self._look(asked)
+        groups: dict[tuple[str, ...], Group] = {}
+        for labels, figures in found.items():
+            for more, group in _group(kind, figures):
+                if more is not None and not all(condition.holds(more) for condition in of_type):
+                    continue
+                key = _insert(query.group_by, labels, more) if token_types else labels
+                known = groups.get(key)
+                groups[key] = group if known is None else known.plus(group)
+        return groups
+
+    def _look(self, asked: _Asked) -> Mapping[tuple[str, ...], Any]:
+        if asked.what == "runs":
+            return self.history.runs(asked.group_by, span=asked.span, filters=asked.filters)
+        if asked.what == "stages":
+            return self.history.stages(asked.group_by, span=asked.span, filters=asked.filters)
+        return self.history.calls(asked.group_by, span=asked.span, filters=asked.filters, percentiles=asked.percentiles)
+
+
+def _group(kind: str, figures: Figures | RunFigures | StageFigures) -> Iterator[tuple[str | None, Group]]:
+    if isinstance(figures, RunFigures):
+        yield None, Group(figures.runs, figures.runs, figures.duration)
+    elif isinstance(figures, StageFigures):
+        yield None, Group(figures.stages, figures.stages, figures.duration)
+    elif kind == sc.LLM_TOKENS.name:
+        for name in _TOKENS:
+            count = getattr(figures, name)
+            if count:
+                yield name, Group(count, figures.calls, Latency())
+    elif kind == sc.LLM_TTFT.name:
+        waited = figures.time_to_first_token
+        yield None, Group(waited.count, waited.count, waited)
+    elif kind == sc.LLM_DURATION.name:
+        yield None, Group(figures.calls, figures.calls, figures.latency.plus(figures.unanswered))
+    else:
+        value, samples = _COUNTS[kind](figures)
+        yield None, Group(value, samples, Latency())
+
+
+def _insert(group_by: Sequence[str], labels: tuple[str, ...], more: str | None) -> tuple[str, ...]:
+    place = group_by.index(sc.TOKEN_TYPE)
+    return (*labels[:place], more or "", *labels[place:])
