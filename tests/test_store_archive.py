@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 from attune_monitoring.errors import StoreError
-from attune_monitoring.store import CALLS, DETAILS, RUNS, Appender, Tail, archive, archived_folders, retention, segments
+from attune_monitoring.store import (
+    CALLS,
+    DETAILS,
+    RUNS,
+    Appender,
+    Tail,
+    archive,
+    archived_folders,
+    movable,
+    retention,
+    segments,
+)
 from harness import InChild
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -213,6 +224,18 @@ def test_late_lines_that_the_disk_does_not_take_stay_in_the_archive(storage: Pat
     assert [text for text in report.problems.values() if "late lines were left in it" in text]
 
 
+def test_a_line_that_comes_when_the_late_ones_are_about_to_be_cut_off_is_not_lost(storage: Path) -> None:
+    late = LateWriter(write(storage / "llm_calls.jsonl", line(0)))
+
+    def step(name: str) -> None:
+        if name == "cut llm_calls.jsonl":
+            late.write(line(2) + b"\n")
+
+    archive(storage, now=NOW, settle=lambda: late.write(line(1) + b"\n"), progress=step)
+    late.close()
+    assert everywhere(storage) == {0: 1, 1: 2, 2: 1}
+
+
 def test_a_segment_that_cannot_be_moved_is_reported_and_the_others_move(storage: Path) -> None:
     write(storage / "llm_calls.jsonl", line(0))
     write(storage / "workflow_runs.jsonl", line(1))
@@ -226,6 +249,25 @@ def test_a_segment_that_cannot_be_moved_is_reported_and_the_others_move(storage:
     )
     assert report.moved == ("workflow_runs.jsonl",)
     assert list(report.problems) == [str(storage / "llm_calls.jsonl")]
+
+
+def test_what_is_no_file_stays_where_it_is_and_is_reported(storage: Path) -> None:
+    storage.mkdir()
+    os.mkfifo(storage / "llm_calls.jsonl")
+    report = archive(storage, now=NOW, settle=nothing)
+    assert (report.folder, report.moved) == (None, ())
+    assert list(report.problems) == [str(storage / "llm_calls.jsonl")]
+    assert list((storage / "archive").iterdir()) == []
+
+
+def test_what_would_be_moved_can_be_asked_before(storage: Path) -> None:
+    write(storage / "llm_calls.jsonl", line(0, NOW - timedelta(days=40)))
+    write(storage / "llm_calls.00001.jsonl", line(1))
+    write(storage / "workflow_runs.jsonl", line(2))
+    before = NOW - timedelta(days=30)
+    assert [segment.path.name for segment in movable(storage, before=before)] == ["llm_calls.jsonl"]
+    assert len(movable(storage)) == 3
+    assert archive(storage, now=NOW, before=before, settle=nothing).moved == ("llm_calls.jsonl",)
 
 
 def test_a_segment_that_another_archiver_took_first_is_no_problem(storage: Path) -> None:

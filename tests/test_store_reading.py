@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from attune_monitoring.store import (
     read_newest,
 )
 from attune_monitoring.store.scan import read_backward
-from harness import RunProgram, StartProgram
+from harness import InChild, RunProgram, StartProgram
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -498,6 +499,72 @@ def test_a_follower_gives_up_on_a_killed_archiver_after_ten_seconds_and_reads_wh
     assert given == [[], [], [b"two"], [], []]
 
 
+def test_a_follower_reads_a_segment_that_came_back_from_the_archive_and_went_again(storage: Path, path: Path) -> None:
+    append(path, b"one\n")
+    folder = archive(storage, now=NOW, settle=lambda: None).folder
+    tail = Tail(storage, CALLS, from_end=True)
+    assert folder is not None
+    (folder / path.name).rename(path)
+    assert tail.poll() == [b"one"]
+    append(path, b"two\n")
+    archive(storage, now=NOW + timedelta(days=1), settle=lambda: None)
+    assert tail.poll() == [b"two"]
+
+
+def _at(event: str, place: Path, count: int, act: Callable[[], None]) -> None:
+    """Do something right before the interpreter does `event` at `place` for the time number `count`; stays for good."""
+    happened = 0
+
+    def hook(name: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal happened
+        if name == event and str(arguments[0]) == str(place):
+            happened += 1
+            if happened == count:
+                act()
+
+    sys.addaudithook(hook)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_follower_misses_and_doubles_nothing_when_a_segment_is_archived_while_it_reads(
+    storage: Path, path: Path, in_child: InChild, count: int, known: bool
+) -> None:
+    def work() -> None:
+        append(path, b"one\n")
+        tail = Tail(storage, CALLS, from_end=False)
+        given = tail.poll() if known else []
+        append(path, b"two\n")
+
+        def replace() -> None:
+            archive(storage, now=NOW, settle=lambda: None)
+            append(path, b"three\nand four\n")
+
+        _at("open", path, count, replace)
+        for _ in range(3):
+            given += tail.poll()
+        assert (storage / "archive").exists()
+        assert sorted(given) == [b"and four", b"one", b"three", b"two"]
+
+    assert in_child(work) == 0
+
+
+def test_a_follower_misses_nothing_when_a_segment_is_archived_while_it_begins(
+    storage: Path, path: Path, in_child: InChild
+) -> None:
+    def work() -> None:
+        append(path, b"one\n")
+
+        def go() -> None:
+            append(path, b"two\n")
+            archive(storage, now=NOW, settle=lambda: None)
+
+        _at("os.listdir", storage / "archive", 1, go)
+        assert Tail(storage, CALLS, from_end=True).poll() == [b"two"]
+
+    assert in_child(work) == 0
+
+
 WRITER = """
 import mmap, os, sys, time
 from pathlib import Path
@@ -537,6 +604,7 @@ def settle():
 
 late = 0
 try:
+    settle()
     for turn in range(int(sys.argv[3])):
         now = datetime.now(UTC)
         late += archive(folder, now=now, before=now if turn % 2 else None, settle=settle).late_lines

@@ -118,6 +118,7 @@ class LocalSource:
             for condition in query.filters
             if condition.dimension != sc.TOKEN_TYPE
         )
+        named = {*names, *(condition.dimension for condition in filters)}
         of_type = [condition for condition in query.filters if condition.dimension == sc.TOKEN_TYPE]
         percentiles = metric_of(query.metric).instrument == "histogram"
         if kind in (sc.WORKFLOW_RUNS.name, sc.WORKFLOW_DURATION.name):
@@ -125,7 +126,8 @@ class LocalSource:
         elif kind == sc.STAGE_DURATION.name:
             asked = _Asked("stages", span, names, filters, False)
         else:
-            extra = (Filter("outcome", ("error",)),) if kind == sc.LLM_ERRORS.name else ()
+            # By type only errors have a group; otherwise whoever has calls and no errors has zero of them.
+            extra = (Filter("outcome", ("error",)),) if "error" in named else ()
             asked = _Asked("calls", span, names, (*filters, *extra), percentiles)
         found = memo.get(asked)
         if found is None:
