@@ -266,10 +266,24 @@ def test_damaged_lines_are_counted_and_harm_nothing(tmp_path):
 
 class TestDuplicatePairs:
     def lines(self, seconds: float, cost: float, *, apart: float = 0.001, run_id: str | None = "r") -> list[bytes]:
-        first = {"call_id": "a", "timestamp": time_text(seconds), "workflow_name": "audit", "user_id": "workflow",
-                 "model_id": "m", "input_tokens": 5, "estimated_cost": cost, "latency_ms": 10, "metadata": {}}  # fmt: skip
-        second = {**first, "call_id": "b", "timestamp": time_text(seconds + apart), "user_id": None,
-                  "metadata": {"run_id": run_id}}  # fmt: skip
+        first = {
+            "call_id": "a",
+            "timestamp": time_text(seconds),
+            "workflow_name": "audit",
+            "user_id": "workflow",
+            "model_id": "m",
+            "input_tokens": 5,
+            "estimated_cost": cost,
+            "latency_ms": 10,
+            "metadata": {},
+        }
+        other = {
+            "call_id": "b",
+            "timestamp": time_text(seconds + apart),
+            "user_id": None,
+            "metadata": {"run_id": run_id},
+        }
+        second = {**first, **other}
         return [json.dumps(first).encode() + b"\n", json.dumps(second).encode() + b"\n"]
 
     @pytest.mark.parametrize("run_id", ["r", None])

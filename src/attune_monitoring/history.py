@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -149,6 +150,15 @@ class History:
         """Close what is open."""
         self._rollup.close()
 
+    @property
+    def place(self) -> str:
+        """The file of the roll-up, `:memory:`, or nothing where there are no records."""
+        return self._rollup.place
+
+    def extent(self) -> Span:
+        """Return the minutes in which the oldest and the newest call ended, those that do not count as well."""
+        return self._rollup.extent(CALL_STREAM)
+
     def refresh(self, progress: Callable[[int, int], None] | None = None) -> bool:
         """Take in what is new; return whether there was anything.
 
@@ -262,13 +272,15 @@ class History:
 
     def run_records(self, span: Span = ALWAYS) -> Iterator[WorkflowRunRecord]:
         """Yield the runs that count and began in the span: those with details, then those without."""
-        detailed: set[str] = set()
+        detailed: Counter[str] = Counter()
         for run in self._records(DETAILS, span, WorkflowRunRecord.from_dict):
-            detailed.add(run.run_id)
+            detailed[run.run_id] += run.parent_run_id is None
             if is_counted(run, include_tests=self.include_tests) and _is_in(run.started_at, span):
                 yield run
         for run in self._records(RUN_STREAM, span, WorkflowRunRecord.from_dict):
-            if run.run_id not in detailed and _is_in(run.started_at, span):
+            if detailed[run.run_id] > 0:
+                detailed[run.run_id] -= 1
+            elif _is_in(run.started_at, span):
                 yield run
 
     # --- inside

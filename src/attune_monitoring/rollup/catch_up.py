@@ -20,7 +20,7 @@ from attune_monitoring.store import DETAILS, RUNS, Checkpoint, Segment, read_for
 from .cubes import CUBES, OTHER, Cube, pack
 from .fold import HOUR, Cells, Fold
 
-__all__ = ["MAX_SERIES", "STREAMS", "CatchUp", "minutes_from"]
+__all__ = ["BATCH_BYTES", "MAX_SERIES", "STREAMS", "CatchUp", "minutes_from"]
 
 STREAMS = (RUNS, DETAILS, CALL_STREAM)
 """In the order in which their sizes are taken: a root's details are written before its line among the runs."""
@@ -28,7 +28,7 @@ MAX_SERIES = 5_000
 """Combinations of dimensions of one cube that have cells of their own; what comes beyond is summed as `OTHER`."""
 _MAX_NAME = 256
 _MINUTES_KEPT = 48 * HOUR
-_BYTES = 32 * 1024 * 1024
+BATCH_BYTES = 32 * 1024 * 1024
 """Read in one transaction: some 50,000 lines."""
 _CHUNK = 4 * 1024 * 1024
 _GROWING = 1024 * 1024
@@ -54,10 +54,12 @@ class CatchUp:
     Args:
         connection: of `database.connect`.
         folder: of the segments.
+        batch_bytes: read in one transaction.
     """
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, folder: Path, batch_bytes: int = BATCH_BYTES) -> None:
         self._connection = connection
+        self._batch_bytes = batch_bytes
         self._folder = folder
         self._series: dict[Cube, dict[tuple[str, ...], int]] = {}
         self._generation = ""
@@ -120,7 +122,7 @@ class CatchUp:
         state = json.loads(meta.get("twins", "{}"))
         pending = self._pending_runs()
         ends = {key: checkpoint.offset for key, (checkpoint, _) in known.items()}
-        budget = _BYTES
+        budget = self._batch_bytes
         for stream in (DETAILS, RUNS, CALL_STREAM):
             skipped: Counter[str] = Counter()
             fold = Fold(horizon, Twins(), skipped)
@@ -132,13 +134,15 @@ class CatchUp:
                 slot = str(segment.slot)
                 fold.twins = Twins(state.get(slot, ()))
                 lines = known[key][1] if key in known else 0
-                end = self._fold_segment(fold, stream, segment, offset, min(size, offset + budget), pending, lines)
-                if end == offset and offset + budget < size:  # one line is longer than that
-                    end = self._fold_segment(fold, stream, segment, offset, size, pending, lines)
+                until = min(size, offset + budget)
+                end = self._fold_segment(fold, stream, segment, offset, until, pending, lines)
+                if end == offset and until < size:  # one line is longer than a transaction reads
+                    until = size
+                    end = self._fold_segment(fold, stream, segment, offset, until, pending, lines)
                 if stream == CALL_STREAM:
                     state[slot] = fold.twins.state()
-                budget -= end - offset
-                ends[key] = end if budget <= 0 and end < size else size
+                # What is left of a file that was read to its end is a line that is not finished.
+                ends[key], budget = (size, budget - (end - offset)) if until == size else (end, 0)
             self._save(fold.take())
             self._connection.executemany(
                 "INSERT INTO skipped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -150,7 +154,7 @@ class CatchUp:
         return sum(min(ends.get(key, 0), size) for key, size in sizes.items()), sum(sizes.values())
 
     def _fold_segment(
-        self, fold: Fold, stream: str, segment: Segment, offset: int, until: int, pending: set[str], lines: int
+        self, fold: Fold, stream: str, segment: Segment, offset: int, until: int, pending: Counter[str], lines: int
     ) -> int:
         """Add a segment's lines between two offsets; return the end of the last complete one."""
         path = segment.path
@@ -242,13 +246,16 @@ class CatchUp:
         self._horizon = horizon
         return horizon
 
-    def _pending_runs(self) -> set[str]:
-        return {row[0] for row in self._connection.execute("SELECT run_id FROM detailed")}
+    def _pending_runs(self) -> Counter[str]:
+        """Root runs whose details were read and whose line among the runs was not yet."""
+        return Counter(dict(self._connection.execute("SELECT run_id, count FROM detailed")))
 
-    def _save_pending(self, pending: set[str]) -> None:
+    def _save_pending(self, pending: Counter[str]) -> None:
         before = self._pending_runs()
-        self._connection.executemany("DELETE FROM detailed WHERE run_id = ?", [(one,) for one in before - pending])
-        self._connection.executemany("INSERT INTO detailed VALUES (?)", [(one,) for one in pending - before])
+        gone = [(run_id,) for run_id in before if pending[run_id] <= 0]
+        self._connection.executemany("DELETE FROM detailed WHERE run_id = ?", gone)
+        changed = [item for item in pending.items() if item[1] > 0 and before[item[0]] != item[1]]
+        self._connection.executemany("INSERT OR REPLACE INTO detailed VALUES (?, ?)", changed)
 
     def _set(self, key: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
@@ -262,13 +269,13 @@ class CatchUp:
         self._set("generation", os.urandom(8).hex())
 
 
-def _is_known(run: WorkflowRunRecord, stream: str, pending: set[str]) -> bool:
+def _is_known(run: WorkflowRunRecord, stream: str, pending: Counter[str]) -> bool:
     if stream == DETAILS:
         if run.parent_run_id is None:
-            pending.add(run.run_id)
+            pending[run.run_id] += 1
         return False
-    if run.run_id in pending:
-        pending.discard(run.run_id)
+    if pending[run.run_id] > 0:
+        pending[run.run_id] -= 1
         return True
     return False
 

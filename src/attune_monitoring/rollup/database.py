@@ -27,7 +27,7 @@ _TABLES = (
     "last INTEGER NOT NULL, PRIMARY KEY (stream, name, start)) WITHOUT ROWID",
     "CREATE TABLE skipped (stream TEXT, reason TEXT, count INTEGER NOT NULL, "
     "PRIMARY KEY (stream, reason)) WITHOUT ROWID",
-    "CREATE TABLE detailed (run_id TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE detailed (run_id TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
 )
 
 

@@ -15,7 +15,7 @@ from attune_monitoring.figures import Figures, Latency
 from attune_monitoring.query import Filter
 from attune_monitoring.store import segments
 
-from .catch_up import STREAMS, CatchUp
+from .catch_up import BATCH_BYTES, STREAMS, CatchUp
 from .cubes import CALLS, LEFT_OUT, OTHER, TIMING, Cube, unpack
 from .database import connect, forget, places
 from .fold import HOUR, MINUTE
@@ -47,10 +47,12 @@ class Rollup:
     Args:
         folder: of the segments.
         clock: seconds since the epoch.
+        batch_bytes: read in one transaction.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time, batch_bytes: int = BATCH_BYTES) -> None:
         self.folder = Path(folder)
+        self._batch_bytes = batch_bytes
         self._clock = clock
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -202,6 +204,11 @@ class Rollup:
         name = cube.dimensions[0]
         return bool(self._ask(f'SELECT 1 FROM {cube.name}_series WHERE "{name}" = ? LIMIT 1', (OTHER,)))  # nosec B608
 
+    def extent(self, stream: str) -> Span:
+        """Return the minutes of the oldest and the newest record of a stream; open where there is none."""
+        rows = self._ask("SELECT min(first), max(last) FROM chunks WHERE stream = ? AND first <= last", (stream,))
+        return Span(*rows[0]) if rows else ALWAYS
+
     def ranges(self, stream: str, span: Span) -> list[tuple[Path, int, int]]:
         """Return the parts of files (begin and end in bytes) where records of a span can be, oldest segment first."""
         conditions: list[str] = ["stream = ?"]
@@ -245,12 +252,14 @@ class Rollup:
             self._places = places(self.folder)
             self._place = next(self._places)
         self._connection = connect(self._place)
-        self._catch_up = CatchUp(self._connection, self.folder)
+        self._catch_up = CatchUp(self._connection, self.folder, self._batch_bytes)
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
         """Do it; make a damaged file anew, and go elsewhere where the place cannot be written."""
-        for _ in range(6):
+        for attempt in range(6):
             try:
+                if attempt:
+                    self._run(self._clock(), None)
                 return work()
             except sqlite3.OperationalError as error:
                 if "locked" in str(error) or "busy" in str(error):
@@ -264,7 +273,6 @@ class Rollup:
                 if error.filename != self._place:
                     raise StoreError(f"{error.filename}: cannot be read: {error.strerror}") from error
                 self._leave(anew=False)
-            self._run(self._clock(), None)
         raise StoreError(f"{self._place}: the roll-up cannot be made; is the disk full?")
 
     def _leave(self, *, anew: bool) -> None:
