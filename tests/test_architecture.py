@@ -16,12 +16,14 @@ SOURCE = TESTS.parent / "src" / "attune_monitoring"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "records", "redaction", "semconv", "yamlfile"}),
-    frozenset({"mapping", "metrics", "pricing", "responses", "schema", "store", "streams"}),
-    frozenset({"config", "files", "runs", "scope"}),
-    frozenset({"content", "delivery", "spans", "telemetry_backend", "otel_backend", "sampling", "following"}),
-    frozenset({"calls", "leaving", "otlp", "multi_backend"}),
+    frozenset({"figures", "mapping", "metrics", "pricing", "query", "responses", "schema", "store", "streams"}),
+    frozenset({"cache_savings", "config", "files", "grouping", "rollup", "runs", "run_tree", "scope"}),
+    frozenset(
+        {"content", "delivery", "history", "spans", "telemetry_backend", "otel_backend", "sampling", "following"}
+    ),
+    frozenset({"analytics", "calls", "leaving", "otlp", "multi_backend", "sources"}),
     frozenset({"wrapping", "recorder"}),
-    frozenset({"instruments", "exporters", "handed_in"}),
+    frozenset({"instruments", "importers", "exporters", "handed_in"}),
     frozenset({"instrumentation", "running"}),
     frozenset({"observation"}),
     frozenset({"official"}),
@@ -31,19 +33,37 @@ FLOORS: tuple[frozenset[str], ...] = (
 )
 """From the ground up. A room is a file or a folder; the files of a folder import one another, but in no circle."""
 
-SDK_IMPORTERS = {"delivery", "exporters", "otlp", "providers", "running", "sampling", "testing"}
+SDK_IMPORTERS = {
+    "delivery",
+    "exporters",
+    "otlp",
+    "providers",
+    "running",
+    "sampling",
+    "sources.in_process",
+    "testing",
+}
 """The only files that import the OpenTelemetry SDK (at run time or for types) or its exporters."""
 
 INSTRUMENTATION = ("instrumentation", "instruments", "wrapping", "calls", "scope", "spans", "streams")
 """What instrumented code runs through: OpenTelemetry's API only, and nothing that knows files or configuration."""
 
-LAZY_THIRD_PARTY = ("opentelemetry.exporter.", "opentelemetry.sdk.metrics", "grpc", "genai_prices", "yaml", "requests")
+LAZY_THIRD_PARTY = (
+    "opentelemetry.exporter.",
+    "opentelemetry.sdk.metrics",
+    "duckdb",
+    "genai_prices",
+    "grpc",
+    "requests",
+    "rich",
+    "yaml",
+)
 """Heavy or optional: imported by the function that needs it."""
 
 LAZY_INTERNAL = {"__init__", "pytest_plugin"}
 """Where our own files are imported inside functions: the lazy face, and what pytest imports in every run."""
 
-BY_NAME = {"__init__", "cli", "content", "observation", "providers", "running"}
+BY_NAME = {"__init__", "cli.lazy", "cli", "content", "observation", "providers", "running"}
 """Where modules are imported by a name that is a value: the face, commands, a user's mask, clients, OTel's globals."""
 
 LONGER_THAN_400_LINES = {"calls", "pricing.cost", "recorder", "records"}
@@ -53,6 +73,7 @@ TESTED_BY = {
     "content": "test_calls.py",
     "errors": "test_config.py",
     "following": "e2e/test_real_clients.py",
+    "grouping": "test_history.py",
     "handed_in": "test_providers.py",
     "instruments": "test_instrumentation.py",
     "observation": "e2e/test_real_clients.py",

@@ -9,15 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from attune_monitoring.figures import Figures, Latency, is_counted, once
-from attune_monitoring.history import (
-    History,
-    RunFigures,
-    Span,
-    StageFigures,
-    figures_of,
-    run_figures_of,
-    stage_figures_of,
-)
+from attune_monitoring.grouping import RunFigures, StageFigures, figures_of, run_figures_of, stage_figures_of
+from attune_monitoring.history import History, Span
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
 from attune_monitoring.telemetry_backend import TelemetryBackend, TelemetryStore
 

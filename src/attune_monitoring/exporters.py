@@ -18,11 +18,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
 from attune_monitoring import semconv as sc
-from attune_monitoring.config import load_config
+from attune_monitoring.config import load_config, pricing_of
 from attune_monitoring.delivery import all_within
 from attune_monitoring.files import Files
 from attune_monitoring.mapping import Origin, SpanData
-from attune_monitoring.pricing import Pricing
 from attune_monitoring.recorder import Recorder, stands_alone, this_process
 from attune_monitoring.scope import HOOKS
 
@@ -36,7 +35,6 @@ __all__ = [
     "Pipeline",
     "RecorderProcessor",
     "origin_of",
-    "pricing_of",
     "span_data",
 ]
 
@@ -263,18 +261,6 @@ class JSONLSpanExporter(SpanExporter):
             content = self._config.content.on_spans
             self._recorder = Recorder([self._files], pricing_of(self._config), origin, content=content)
         return self._recorder
-
-
-def pricing_of(config: Config) -> Pricing:
-    """Return the price list that the configuration describes."""
-    pricing = config.pricing
-    return Pricing(
-        overrides=pricing.overrides,
-        aliases=pricing.aliases,
-        tiers=pricing.tiers,
-        premium_models=pricing.premium_models,
-        live=pricing.live,
-    )
 
 
 def origin_of(config: Config) -> Origin:

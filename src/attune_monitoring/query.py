@@ -119,7 +119,7 @@ class Query(msgspec.Struct, frozen=True):
         metric: name of an `attune.*` metric as the SDK exports it.
         window: over what time.
         aggregation: counters know sum, rate (a second) and ratio; histograms (seconds) also count, avg, min, max and
-            percentiles; their rate and ratio are those of the number of values. `ratio` divides by the sum of `divisor`.
+            percentiles, and their rate and ratio are of the number of values. `ratio` divides by the sum of `divisor`.
         filters: conditions that must all hold.
         group_by: dimensions; one answer for each combination of values that occurs.
         divisor: for `ratio`: what to divide by; its groups must be among those of this query.

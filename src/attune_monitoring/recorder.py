@@ -159,7 +159,7 @@ class Recorder:
         for span in spans:
             self._keep(_unseen(span))
         # A run must know the one around it before its calls are counted in both.
-        for span in sorted(reversed(spans), key=lambda one: one.start_ns):
+        for span in sorted(spans[::-1], key=lambda one: one.start_ns):
             opened = self._open.get(_key(span.span_id))
             if opened is not None:
                 opened.parent = self._open.get(_key(span.parent_span_id))

@@ -18,11 +18,11 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 
 from attune_monitoring import semconv as sc
-from attune_monitoring.config import Config
+from attune_monitoring.config import Config, pricing_of
 from attune_monitoring.content import keeper
 from attune_monitoring.delivery import DeliveryProcessor, MetricDelivery, all_within, reserve
 from attune_monitoring.errors import MonitoringError
-from attune_monitoring.exporters import Pipeline, RecorderProcessor, origin_of, pricing_of
+from attune_monitoring.exporters import Pipeline, RecorderProcessor, origin_of
 from attune_monitoring.files import Files
 from attune_monitoring.metrics import Instruments
 from attune_monitoring.otlp import metric_reader, span_exporter

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON_VERSION", "Cell", "Column", "Screen", "answer", "clean", "clock", "duration", "empty", "failed", "notes",
-    "percent", "print_json", "program", "stamp", "tokens", "usd",
+    "percent", "print_json", "program", "size", "stamp", "tokens", "usd",
 ]  # fmt: skip
 
 JSON_VERSION = 1
@@ -214,6 +214,12 @@ def tokens(count: int | None) -> str:
     if not unit:
         return str(count)
     return f"{size:.1f}{unit}" if abs(size) < 99.95 else f"{size:,.0f}{unit}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes: 512 B, 1.2 kB, 34.5 MB."""
+    text = tokens(count)
+    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
 
 
 def duration(milliseconds: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .declaration import json_schema
 from .folders import find_config_file, find_storage_dir, project_root
 from .load import fallback_config, load_config
-from .model import Config, ContentConfig, JsonlConfig, OtlpConfig, PricingConfig, describe
+from .model import Config, ContentConfig, JsonlConfig, OtlpConfig, PricingConfig, describe, pricing_of
 
 __all__ = [
     "Config",
@@ -19,5 +19,6 @@ __all__ = [
     "find_storage_dir",
     "json_schema",
     "load_config",
+    "pricing_of",
     "project_root",
 ]

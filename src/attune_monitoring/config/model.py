@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from attune_monitoring.pricing import Override
+from attune_monitoring.pricing import Override, Pricing
 from attune_monitoring.redaction import MASK, safe_url
 
-__all__ = ["Config", "ContentConfig", "JsonlConfig", "OtlpConfig", "PricingConfig", "describe"]
+__all__ = ["Config", "ContentConfig", "JsonlConfig", "OtlpConfig", "PricingConfig", "describe", "pricing_of"]
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -148,6 +148,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     error_messages: bool
     source: Path | None
     warnings: tuple[str, ...] = ()
+
+
+def pricing_of(config: Config) -> Pricing:
+    """Return the price list that the configuration describes."""
+    return Pricing(**msgspec.structs.asdict(config.pricing))
 
 
 def describe(config: Config) -> list[str]:

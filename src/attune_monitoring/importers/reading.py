@@ -46,9 +46,9 @@ class Reading:
         self._path = Path()
         self._start = 0
 
-    def skip(self, reason: str, line: bytes = b"") -> None:
-        """Count the line that was given last as passed over."""
-        self.report.skip(reason, self._path, self._start, line)
+    def skip(self, reason: str, line: bytes = b"", start: int | None = None) -> None:
+        """Count what was given last as passed over, or what begins at the offset `start` (bytes)."""
+        self.report.skip(reason, self._path, self._start if start is None else start, line)
 
     def advance(self, size: int) -> None:
         """So many bytes more are done."""
@@ -95,16 +95,17 @@ class Reading:
             begins: whether a value is one that stands at the top, so that a damaged one before it ends there.
         """
         block: list[bytes] = []
-        depth = size = 0
+        depth = size = start = 0
         for line in self.lines(path, limit=MAX_VALUE_BYTES):
             if not block or line.startswith(b"{"):
                 value = decoded(line)
                 if value is not None and (not block or begins(value)):
                     if block:
-                        self.skip(NOT_JSON, block[0])
+                        self.skip(NOT_JSON, block[0], start)
                         block, depth, size = [], 0, 0
                     yield value
                     continue
+            start = start if block else self._start
             bare = _STRING.sub(b"", line)
             depth += bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
             size += len(line)
@@ -116,10 +117,10 @@ class Reading:
             if value is not None:
                 yield value
             else:
-                self.skip(NOT_JSON if depth <= 0 else f"longer than {MAX_VALUE_BYTES >> 20} MiB", whole[:100])
+                self.skip(NOT_JSON if depth <= 0 else f"longer than {MAX_VALUE_BYTES >> 20} MiB", whole[:100], start)
             block, depth, size = [], 0, 0
         if block:
-            self.skip(NOT_JSON, block[0])
+            self.skip(NOT_JSON, block[0], start)
 
 
 def decoded(text: bytes) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,9 +16,11 @@ from .contract import Found, call_found, run_found
 __all__ = ["MAX_TRACE", "MAX_WAITING", "Traces"]
 
 MAX_WAITING = 100_000
-"""Spans that are held. With more, the trace that has gone longest without a new span is let go."""
 MAX_TRACE = 20_000
-"""Spans of one trace that are held together, as many as the recorder follows."""
+"""As many as the recorder follows."""
+
+
+_Record = TypeVar("_Record", LLMCallRecord, WorkflowRunRecord)
 
 
 class _Held(NamedTuple):
@@ -32,11 +34,17 @@ class Traces:
     Args:
         pricing: prices the calls whose spans do not say what they cost.
         skip: told why spans make no record.
+        waiting: spans that are held; with more, the trace that has gone longest without a new one is let go.
+        together: spans of one trace that are held; with so many it is let go.
     """
 
-    def __init__(self, pricing: Pricer, skip: Callable[[str], None]) -> None:
+    def __init__(
+        self, pricing: Pricer, skip: Callable[[str], None], *, waiting: int = MAX_WAITING, together: int = MAX_TRACE
+    ) -> None:
         self._pricing = pricing
         self._skip = skip
+        self._most_waiting = waiting
+        self._most_together = together
         self._traces: dict[str, dict[str, _Held]] = {}
         self._waiting = 0
 
@@ -48,9 +56,9 @@ class Traces:
         if span_id not in trace:
             trace[span_id] = _Held(span, origin)
             self._waiting += 1
-        if len(trace) >= MAX_TRACE:
+        if len(trace) >= self._most_together:
             yield from self._let_go(trace_id)
-        if self._waiting > MAX_WAITING:
+        if self._waiting > self._most_waiting:
             yield from self._let_go(next(iter(self._traces)))
 
     def finish(self) -> Iterator[Found]:
@@ -89,30 +97,20 @@ class _Sink:
         self.runs: list[WorkflowRunRecord] = []
 
     def call(self, record: LLMCallRecord) -> None:
-        origin = self._origin(record)
-        self.calls.append(
-            msgspec.structs.replace(
-                record,
-                service=record.service or origin.service,
-                host=record.host or origin.host,
-                pid=origin.pid if record.pid is None else record.pid,
-            )
-        )
+        self.calls.append(self._placed(record))
 
     def run(self, record: WorkflowRunRecord) -> None:
-        origin = self._origin(record)
-        self.runs.append(
-            msgspec.structs.replace(
-                record,
-                service=record.service or origin.service,
-                host=record.host or origin.host,
-                pid=origin.pid if record.pid is None else record.pid,
-            )
-        )
+        self.runs.append(self._placed(record))
 
-    def _origin(self, record: LLMCallRecord | WorkflowRunRecord) -> Origin:
+    def _placed(self, record: _Record) -> _Record:
         held = self._trace.get(record.span_id or "")
-        return held.origin if held is not None else Origin()
+        origin = held.origin if held is not None else Origin()
+        return msgspec.structs.replace(
+            record,
+            service=record.service or origin.service,
+            host=record.host or origin.host,
+            pid=origin.pid if record.pid is None else record.pid,
+        )
 
 
 def _inner_first(trace: dict[str, _Held]) -> list[SpanData]:

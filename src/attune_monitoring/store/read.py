@@ -134,6 +134,7 @@ def read_all(
     order: Callable[[_T], Any],
     report: ReadReport,
     since: datetime | None = None,
+    having: re.Pattern[bytes] | None = None,
 ) -> Iterator[_T]:
     """Yield every record, oldest first as they were written, without holding more than a few of them.
 
@@ -144,12 +145,13 @@ def read_all(
         order: sort key, used where several slots must be merged.
         report: takes what was passed over.
         since: whole segments from before this time are not read; records from before it in the others are given.
+        having: only lines in which this is found are looked at.
     """
     series = _series(folder, stream, since)
 
     def records(files: list[Segment]) -> Iterator[_T]:
         for segment in files:
-            yield from read_range(segment.path, 0, None, parse, report=report)
+            yield from read_range(segment.path, 0, None, parse, report=report, having=having)
 
     if len(series) == 1:
         return records(series[0])

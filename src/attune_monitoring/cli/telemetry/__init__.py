@@ -14,11 +14,19 @@ __all__ = ["command"]
 
 _HERE = "attune_monitoring.cli.telemetry"
 _COMMANDS = {
+    "summary": (f"{_HERE}.summary", "Cost, calls, latency and failures, how they changed, and where."),
     "calls": (f"{_HERE}.calls", "LLM calls, the newest first; one in full; --follow."),
     "runs": (f"{_HERE}.runs", "Workflow runs; one as a tree with cost and time by stage."),
+    "costs": (f"{_HERE}.costs", "Cost over time, and where the month is heading."),
+    "providers": (f"{_HERE}.providers", "Calls, cost, errors and latency by provider and tier."),
+    "fallbacks": (f"{_HERE}.fallbacks", "Fallbacks, retries and errors, and what they wasted."),
+    "savings": (f"{_HERE}.savings", "What tiers and caches saved, what attempts wasted."),
+    "top": (f"{_HERE}.top", "The most expensive and the slowest."),
+    "compare": (f"{_HERE}.compare", "Two periods side by side: why it went up."),
     "export": (f"{_HERE}.export", "All records as CSV, JSON or Parquet."),
     "query": (f"{_HERE}.query", "SQL over calls, runs and stages."),
     "archive": (f"{_HERE}.archive", "Clear history: move records to the archive."),
+    "doctor": (f"{_HERE}.doctor", "Check configuration, folder, records and installation."),
     "retention": (f"{_HERE}.retention", "Move records to the archive that are older than some days."),
 }
 

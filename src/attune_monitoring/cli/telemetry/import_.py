@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from attune_monitoring.cli.render import Column, Screen, answer, notes, print_json, program, usd
-from attune_monitoring.config import load_config
+from attune_monitoring.cli.render import Column, Screen, answer, clean, notes, print_json, program, usd
+from attune_monitoring.config import load_config, pricing_of
 from attune_monitoring.importers import (
     KINDS,
     Progress,
@@ -74,7 +73,7 @@ def command(
         raise click.UsageError("--all imports what is found without SOURCE; leave out one of them")
     config = load_config()
     folder = (config.storage_dir if into is None else into).absolute()
-    pricing = Pricing(**msgspec.structs.asdict(config.pricing))
+    pricing = pricing_of(config)
     if sources:
         for path in sources:
             if not path.exists():
@@ -197,5 +196,5 @@ def _progress(source: Path) -> Iterator[Progress | None]:
 
     parts = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Bar(*parts, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(source.name)
+        task = bar.add_task(clean(source.name), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

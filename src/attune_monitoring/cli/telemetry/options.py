@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         zone: The time zone of calendar days and of times that are shown; None = that of this machine.
         zone_name: Its name, `local` for that of this machine.
         include_tests: Whether records made under pytest count.
-        json: Whether JSON is wanted instead of a table.
+        format: What is to be printed: table, json …
     """
 
     folder: Path
@@ -48,7 +48,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     zone: tzinfo | None
     zone_name: str
     include_tests: bool
-    json: bool
+    format: str
+
+    @property
+    def json(self) -> bool:
+        """Whether JSON is to be printed."""
+        return self.format == "json"
 
     def holds(self, time: datetime) -> bool:
         """Whether the window holds this (aware) time."""
@@ -72,19 +77,22 @@ folder_option = click.option(
 )
 
 
-def common(since: str = "all") -> Callable[[Callable[..., _T]], Callable[..., _T]]:
+def common(
+    since: str | None = "all", *, formats: Sequence[str] = ("table", "json")
+) -> Callable[[Callable[..., _T]], Callable[..., _T]]:
     """Add the common options to a command, which gets them as `options`.
 
     Args:
-        since: the default of --since.
+        since: the default of --since; None = the command has neither --since nor --until.
+        formats: what --format can be; the first is the default.
     """
 
     def decorate(function: Callable[..., _T]) -> Callable[..., _T]:
         @functools.wraps(function)
         def command(
             *arguments: Any,
-            since: str,
-            until: str | None,
+            since: str = "all",
+            until: str | None = None,
             zone_name: str,
             directory: Path | None,
             include_tests: bool,
@@ -105,19 +113,19 @@ def common(since: str = "all") -> Callable[[Callable[..., _T]], Callable[..., _T
                 zone=zone,
                 zone_name=zone_name,
                 include_tests=include_tests,
-                json=format_ == "json",
+                format=format_,
             )
             return function(*arguments, options=options, **more)
 
-        for option in reversed(_options(since)):
+        for option in reversed(_options(since, formats)):
             command = option(command)
         return command
 
     return decorate
 
 
-def _options(since: str) -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
-    return [
+def _options(since: str | None, formats: Sequence[str]) -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
+    window = [
         click.option(
             "--since",
             metavar="WHEN",
@@ -126,6 +134,9 @@ def _options(since: str) -> list[Callable[[Callable[..., Any]], Callable[..., An
             help="Beginning: today, yesterday, week, month, 24h, 7d, all, a date or a time.",
         ),
         click.option("--until", metavar="WHEN", help="End, not included: the same words, dates and times."),
+    ]
+    return [
+        *(window if since is not None else ()),
         click.option(
             "--tz", "zone_name", metavar="NAME", default="local", show_default=True, help="Time zone: Europe/Vienna …"
         ),
@@ -134,8 +145,8 @@ def _options(since: str) -> list[Callable[[Callable[..., Any]], Callable[..., An
         click.option(
             "--format",
             "format_",
-            type=click.Choice(["table", "json"]),
-            default="table",
+            type=click.Choice(formats),
+            default=formats[0],
             show_default=True,
             help="What to print.",
         ),

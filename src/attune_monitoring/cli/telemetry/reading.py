@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,9 +17,10 @@ from attune_monitoring.store import CALLS, DETAILS, RUNS, ReadReport, read_all, 
 
 from .options import Options
 
-__all__ = ["Reading", "counted", "holds_records", "lines_with"]
+__all__ = ["Extent", "Reading", "counted", "extent_of", "holds_records", "lines_with"]
 
 _T = TypeVar("_T")
+_MOST_DAYS = 31
 _TWINS_APART = timedelta(seconds=1)
 """The partner of an old record that is just inside of the window may be just outside."""
 _PLAIN = re.compile(r"[\w.:-]+", re.ASCII)
@@ -27,6 +29,42 @@ _PLAIN = re.compile(r"[\w.:-]+", re.ASCII)
 def holds_records(folder: Path) -> bool:
     """Return whether there is anything in a folder's streams."""
     return any(segment.path.stat().st_size for stream in (CALLS, RUNS, DETAILS) for segment in segments(folder, stream))
+
+
+class Extent(NamedTuple):
+    """What a file of records holds."""
+
+    lines: int
+    size: int
+    """In bytes."""
+    first: str | None
+    """The time of its first record, as it stands there."""
+    last: str | None
+
+
+def extent_of(path: Path) -> Extent:
+    """Return how many lines a file has, and the times of the first and last of them that are records."""
+    lines = size = 0
+    first: str | None = None
+    tail = b""
+    for chunk in read_forward(path):
+        lines += chunk.data.count(b"\n") + chunk.too_long
+        size = chunk.end
+        first = first or _time_in(chunk.data.split(b"\n", 20)[:20])
+        tail = chunk.data or tail
+    return Extent(lines, size, first, _time_in(reversed(tail.rsplit(b"\n", 20)[1:])))
+
+
+def _time_in(lines: Iterable[bytes]) -> str | None:
+    for data in _objects(iter(lines)):
+        when = data.get("timestamp") or data.get("started_at")
+        if isinstance(when, str):
+            try:
+                parse_time(when)
+            except ValueError:
+                continue
+            return when
+    return None
 
 
 def lines_with(folder: Path, stream: str, texts: Collection[str]) -> Iterator[Mapping[str, Any]]:
@@ -142,8 +180,9 @@ class Reading:
                 parents.add(run["parent_run_id"])
             return True
 
+        having = self._days()
         for stream in (DETAILS, RUNS):
-            for _ in self._all(stream, _objects_only(parse), order=lambda _: 0):
+            for _ in self._all(stream, _objects_only(parse), order=lambda _: 0, having=having):
                 pass
 
         def build(data: Any) -> LLMCallRecord | None:
@@ -151,7 +190,7 @@ class Reading:
             return None if not isinstance(run_id, str) or run_id in known else LLMCallRecord.from_dict(data)
 
         calls: dict[str, list[LLMCallRecord]] = {}
-        found = self._all(CALLS, self._parser(_objects_only(build), {}), order=_ended)
+        found = self._all(CALLS, self._parser(_objects_only(build), {}), order=_ended, having=having)
         for call in self._once(call for call in found if call is not None and self._counts_call(call)):
             calls.setdefault(str(call.run_id), []).append(call)
         return calls, parents - known - calls.keys()
@@ -178,8 +217,33 @@ class Reading:
         since = self._options.since
         return None if since is None else since - _TWINS_APART
 
-    def _all(self, stream: str, parse: Callable[[Any], _T], *, order: Callable[[_T], Any]) -> Iterator[_T]:
-        return read_all(self._options.folder, stream, parse, order=order, report=self.report, since=self._since)
+    def _all(
+        self,
+        stream: str,
+        parse: Callable[[Any], _T],
+        *,
+        order: Callable[[_T], Any],
+        having: re.Pattern[bytes] | None = None,
+    ) -> Iterator[_T]:
+        return read_all(
+            self._options.folder,
+            stream,
+            parse,
+            order=order,
+            report=self.report,
+            since=self._since,
+            having=having,
+        )
+
+    def _days(self) -> re.Pattern[bytes] | None:
+        """What lines of a short window hold: decoding all the others is what would take the time."""
+        since, now = self._options.since, self._options.now
+        if since is None or now - since > timedelta(days=_MOST_DAYS):
+            return None
+        first = since - timedelta(days=2)  # whatever the offset of the times that stand there
+        days = [f"{first + timedelta(days=day):%Y-%m-%d}" for day in range((now - first).days + 4)]
+        alike = os.path.commonprefix(days)  # noqa: RUF071 - what begins literally is found fast
+        return re.compile(f'"{alike}(?:{"|".join(day[len(alike) :] for day in days)})'.encode())
 
     def _newest_roots(
         self, stream: str, limit: int, keep: Callable[[WorkflowRunRecord], bool]

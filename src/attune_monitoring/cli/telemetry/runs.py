@@ -214,7 +214,7 @@ def _show_one(options: Options, run_id: str, *, every: bool) -> None:
     screen.line((node.name, "bold"), f"  {began}  {duration(node.duration_ms)}  ", (status, _STYLES.get(status, "")))
     screen.line((f"run {node.id}", "dim"))
     screen.line()
-    bar = min(60, max(12, screen.width // 4))
+    bar = min(60, max(12, screen.width // (4 if screen.width >= _WIDE else 6)))
     screen.table(_TREE, list(_lines(node, node, screen, bar, "", "", every=every)))
     if node.unknown_cost_calls:
         notes([f"{counted(node.unknown_cost_calls, 'call')} of unknown cost, in no sum: unknown is not 0"])
@@ -227,7 +227,7 @@ def _lines(
     style = _STYLES.get(node.outcome, "dim" if node.kind == "call" else "")
     nothing = node.outcome == "skipped" or (node.call is not None and node.call.cost_source == "none")
     yield [
-        (guide + _name(node), "bold" if node is run else style if node.kind == "call" else ""),
+        (guide + (node.name if node is run else _name(node)), "bold" if node is run else style),
         "" if nothing else usd(node.cost, node.unknown_cost_calls if node.kind != "call" else 0),
         "" if nothing else f"{tokens(node.input_tokens)}/{tokens(node.output_tokens)}",
         "" if node.outcome == "skipped" else duration(node.duration_ms),

@@ -1,0 +1,116 @@
+"""What the roll-up needs of a call's line, decoded into a Struct in one go."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import msgspec
+
+from attune_monitoring.records import LLMCallRecord
+
+__all__ = ["Attune", "Call", "as_call"]
+
+_Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Id = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Attempt(msgspec.Struct, gc=False):
+    outcome: str | None = None
+    cost: float | None = None
+
+
+class Attune(msgspec.Struct, gc=False):
+    """What stands under `metadata.attune`."""
+
+    run_id: str | None = None
+    cache_read_tokens: _Int | None = None
+    cache_write_tokens: _Int | None = None
+    reasoning_tokens: _Int | None = None
+    time_to_first_token_ms: float | None = None
+    finish_reasons: list[str] = []
+    cost_source: str | None = None
+    baseline_cost: float | None = None
+    cancelled: bool = False
+    attempts: list[_Attempt] = []
+    project: str | None = None
+    dialect: str | None = None
+    pid: _Int | None = None
+    under_pytest: bool = False
+    unknown: list[str] = []
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    run_id: Any = msgspec.UNSET
+    attune: Attune | None = None
+
+
+class Call(msgspec.Struct, gc=False):
+    """What the cells need of a call's line; a line that does not fit is read the tolerant way."""
+
+    call_id: _Id
+    timestamp: str
+    workflow_name: str | None = None
+    step_name: str | None = None
+    user_id: str | None = None
+    task_type: str = "unknown"
+    provider: str = "anthropic"
+    tier: str = "capable"
+    model_id: str = ""
+    input_tokens: _Int = 0
+    output_tokens: _Int = 0
+    estimated_cost: float = 0.0
+    actual_cost: float | None = None
+    latency_ms: _Int = 0
+    fallback_used: bool = False
+    retry_count: _Int = 0
+    success: bool = True
+    error_type: str | None = None
+    metadata: _Metadata | None = None
+
+
+def as_call(record: LLMCallRecord) -> Call:
+    """A record that was read the tolerant way, in the shape of the others."""
+    unknown = [name for name in ("input_tokens", "output_tokens", "estimated_cost") if getattr(record, name) is None]
+    attune = Attune(
+        run_id=record.run_id,
+        cache_read_tokens=record.cache_read_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+        reasoning_tokens=record.reasoning_tokens,
+        time_to_first_token_ms=record.time_to_first_token_ms,
+        finish_reasons=record.finish_reasons,
+        cost_source=record.cost_source,
+        baseline_cost=record.baseline_cost,
+        cancelled=record.cancelled,
+        attempts=[_Attempt(attempt.get("outcome"), _number(attempt.get("cost"))) for attempt in record.attempts],
+        project=record.project,
+        dialect=record.dialect,
+        pid=record.pid,
+        under_pytest=record.under_pytest,
+        unknown=unknown,
+    )
+    return Call(
+        call_id=record.call_id,
+        timestamp=record.timestamp,
+        workflow_name=record.workflow_name,
+        step_name=record.step_name,
+        user_id=record.user_id,
+        task_type=record.task_type,
+        provider=record.provider,
+        tier=record.tier,
+        model_id=record.model_id,
+        input_tokens=record.input_tokens or 0,
+        output_tokens=record.output_tokens or 0,
+        estimated_cost=record.estimated_cost or 0.0,
+        actual_cost=record.actual_cost,
+        latency_ms=record.latency_ms,
+        fallback_used=record.fallback_used,
+        retry_count=record.retry_count,
+        success=record.success,
+        error_type=record.error_type,
+        metadata=_Metadata(record.metadata.get("run_id", msgspec.UNSET), attune),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and math.isfinite(value) else None
