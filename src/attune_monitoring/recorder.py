@@ -159,7 +159,9 @@ class Recorder:
         for span in spans:
             self._keep(_unseen(span))
         # A run must know the one around it before its calls are counted in both.
-        for span in sorted(spans[::-1], key=lambda one: one.start_ns):
+        outer_first = spans[::-1]
+        outer_first.sort(key=lambda one: one.start_ns)
+        for span in outer_first:
             opened = self._open.get(_key(span.span_id))
             if opened is not None:
                 opened.parent = self._open.get(_key(span.parent_span_id))

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,6 +77,20 @@ class Screen:
     def line(self, *cells: Cell) -> None:
         """Print cells one after another, as they are, however long."""
         self._print(self._assemble(cells))
+
+    def paragraph(self, text: str, style: str = "", *, lead: Sequence[Cell] = (), indent: int = 0) -> None:
+        """Print running text, broken between words at the end of the screen.
+
+        Args:
+            text: what to print.
+            style: a rich style.
+            lead: what stands before its first line, `indent` columns wide.
+            indent: columns that its lines are moved in.
+        """
+        width = max(_LEAST, self._limit - indent)
+        lines = textwrap.wrap(clean(text), width, break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            self.line(*(lead if lead and not number else (" " * indent,)), (line, style))
 
     def heading(self, title: str, note: str = "") -> None:
         """Print an empty line and a title."""

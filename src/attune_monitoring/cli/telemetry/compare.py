@@ -61,8 +61,8 @@ def command(options: Options, first: str, second: str | None, by: str, limit: in
     """Compare two periods, or one with the one before it, and show what made the difference in cost.
 
     A and B: today, yesterday, week, month, 24h, 7d, a month (2026-01), a day (2026-01-31), or a stretch
-    (2026-01-01..2026-01-15, the end not included). The earlier one is always `before`. Alone, a day is compared with the
-    same time of the day before, anything else with as long a time before it.
+    (2026-01-01..2026-01-15, the end not included). The earlier one is always `before`. Alone, today is compared with
+    the same time of yesterday, this week with that of the last, anything else with as long a time before it.
     """
     old_period, new_period = _periods(options, first, second)
     spans = [period.span(options.now) for period in (old_period, new_period)]
@@ -108,7 +108,7 @@ def command(options: Options, first: str, second: str | None, by: str, limit: in
         return
     _show_sides(screen, options, (old_period, old), (new_period, new))
     _show_effect(screen, effect(old, new))
-    screen.heading("Where from", "volume = more or fewer calls at the old price, price = dearer or cheaper calls")
+    screen.heading("Where from", "volume: number of calls, price: cost of a call")
     _show_causes(screen, by, ordered, old_groups, new_groups, limit)
     notes(said)
 
@@ -208,10 +208,9 @@ def _points(old: Figures, new: Figures) -> str:
 
 def _show_effect(screen: Screen, it: Effect) -> None:
     screen.line()
-    screen.line(
-        (f"{_signed(it.total)} USD", "bold"),
-        f": {_signed(it.volume)} by the number of calls, {_signed(it.price)} by the cost of a call",
-    )
+    screen.line((f"{_signed(it.total)} USD", "bold"))
+    screen.paragraph(f"{_signed(it.volume)} by the number of calls: change in calls × cost of a call before", indent=2)
+    screen.paragraph(f"{_signed(it.price)} by the cost of a call: calls now × change of the cost of a call", indent=2)
 
 
 def _show_causes(

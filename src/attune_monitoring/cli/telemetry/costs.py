@@ -12,6 +12,7 @@ from attune_monitoring.cli.render import Cell, Column, Screen, notes, percent, s
 from attune_monitoring.figures import Figures
 from attune_monitoring.history import History
 
+from .amounts import share
 from .options import Options, common
 from .past import GROUPINGS, by_group, known_cost, opened, period_of, report, sentences, span_of, total_of, when
 from .periods import PER, Period, fitting, month_of, parts
@@ -111,7 +112,7 @@ def _show_totals(screen: Screen, options: Options, period: Period, totals: Figur
         (f"  {usd(totals.cost / days)} USD a day" if days >= 1 else "", ""),
     )
     if month is not None and month.to_date:
-        screen.line(
+        screen.paragraph(
             f"This month: {usd(month.to_date, month.unknown)} USD in {month.days:.1f} of {month.length:.0f} days; "
             f"at this pace {usd(month.projection)} USD at its end"
         )
@@ -155,10 +156,11 @@ def _show_bars(
                 f"{total.unknown:,}" if total.unknown else "",
             ]
         )
+    if names and most:
+        parts_of = [percent(share(whole[name], sum(whole.values()))) for name in names]
+        rest = [percent(share(sum(whole.values()) - sum(map(whole.__getitem__, names)), sum(whole.values())))]
+        table.append([("share", "dim"), "", *parts_of, *(rest if len(whole) > len(names) else []), "", "", ""])
     screen.table(columns, table)
-    if by and names:
-        shares = ", ".join(f"{name} {percent(100 * whole[name] / sum(whole.values()))}" for name in names if most)
-        screen.line((f"Shares: {shares}", "dim"))
 
 
 def _label(part: Period, per: str, zone: tzinfo | None) -> str:

@@ -46,7 +46,7 @@ def command(options: Options, limit: int) -> None:
         "fallback_waste": totals.fallback_waste,
         "by_original": [_way_data(way, count) for way, count in ways.most_common()],
         "by_error": dict(Counter(totals.errors).most_common()),
-        "by_model": [_model_data(*labels, figures) for labels, figures in _troubled(found)],
+        "by_model": [_model_data(labels, figures) for labels, figures in _troubled(found)],
     }
     screen = report("fallbacks", options, data, said, is_empty=not totals.calls)
     if screen is None:
@@ -60,7 +60,7 @@ def command(options: Options, limit: int) -> None:
         _show_errors(screen, totals, limit)
     troubled = _troubled(found)
     if troubled:
-        screen.heading("Models", "that failed, were retried, answered in place of another, or were cut off")
+        screen.heading("Models", "with an error, a retry, a fallback or a truncated answer")
         _show_models(screen, troubled, limit)
     notes(said)
 
@@ -85,7 +85,8 @@ def _troubled(found: dict[tuple[str, ...], Figures]) -> list[tuple[tuple[str, ..
     return sorted(troubled, key=lambda item: (-item[1].failed, -item[1].retries, item[0]))
 
 
-def _model_data(provider: str, model: str, figures: Figures) -> dict[str, Any]:
+def _model_data(labels: tuple[str, ...], figures: Figures) -> dict[str, Any]:
+    provider, model = labels
     return {
         "provider": provider,
         "model": model,

@@ -95,8 +95,7 @@ def _progress() -> Progress:
 
 def span_of(options: Options) -> Span:
     """Return the window of the options."""
-    since, until = options.since, options.until
-    return Span(since and since.timestamp(), until and until.timestamp())
+    return Span(*(None if time is None else time.timestamp() for time in (options.since, options.until)))
 
 
 def period_of(past: History, options: Options) -> Period | None:

@@ -145,9 +145,9 @@ def _show_totals(screen: Screen, totals: Figures, cached: float, runs: RunFigure
     for row in rows:
         screen.row(columns, widths, row)
     if totals.baseline:
-        screen.line(("The baseline is what the same tokens cost at each provider's premium model.", "dim"))
+        screen.paragraph("The baseline is what the same tokens cost at each provider's premium model.", "dim")
     elif not runs.baseline:
-        screen.line("No call has a baseline: its provider's premium model is not known (tiers.premium_models).")
+        screen.paragraph("No call has a baseline: its provider's premium model is not known (tiers.premium_models).")
 
 
 def _show_groups(screen: Screen, by: str, groups: Mapping[str, Figures], limit: int) -> None:

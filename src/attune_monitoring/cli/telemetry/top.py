@@ -1,4 +1,4 @@
-"""`empathy telemetry top`: the most expensive workflows, models, users, sessions and calls, errors, the slowest calls."""
+"""`empathy telemetry top`: the most expensive workflows, models, users, sessions and calls; errors; slow calls."""
 
 from __future__ import annotations
 
