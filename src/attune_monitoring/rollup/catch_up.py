@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from attune_monitoring.figures import Twins
-from attune_monitoring.records import WorkflowRunRecord
 from attune_monitoring.store import CALLS as CALL_STREAM
 from attune_monitoring.store import DETAILS, RUNS, Checkpoint, Segment, read_forward, segments
 
@@ -125,7 +124,7 @@ class CatchUp:
         budget = self._batch_bytes
         for stream in (DETAILS, RUNS, CALL_STREAM):
             skipped: Counter[str] = Counter()
-            fold = Fold(horizon, Twins(), skipped)
+            fold = Fold(horizon, Twins(), skipped, pending)
             for segment, size in found[stream]:
                 key = (stream, segment.path.name)
                 offset = ends.get(key, 0)
@@ -135,10 +134,10 @@ class CatchUp:
                 fold.twins = Twins(state.get(slot, ()))
                 lines = known[key][1] if key in known else 0
                 until = min(size, offset + budget)
-                end = self._fold_segment(fold, stream, segment, offset, until, pending, lines)
+                end = self._fold_segment(fold, stream, segment, offset, until, lines)
                 if end == offset and until < size:  # one line is longer than a transaction reads
                     until = size
-                    end = self._fold_segment(fold, stream, segment, offset, until, pending, lines)
+                    end = self._fold_segment(fold, stream, segment, offset, until, lines)
                 if stream == CALL_STREAM:
                     state[slot] = fold.twins.state()
                 # What is left of a file that was read to its end is a line that is not finished.
@@ -153,13 +152,12 @@ class CatchUp:
         sizes = {(stream, segment.path.name): size for stream in STREAMS for segment, size in found[stream]}
         return sum(min(ends.get(key, 0), size) for key, size in sizes.items()), sum(sizes.values())
 
-    def _fold_segment(
-        self, fold: Fold, stream: str, segment: Segment, offset: int, until: int, pending: Counter[str], lines: int
-    ) -> int:
+    def _fold_segment(self, fold: Fold, stream: str, segment: Segment, offset: int, until: int, lines: int) -> int:
         """Add a segment's lines between two offsets; return the end of the last complete one."""
         path = segment.path
         before = _identity(path)
         end = offset
+
         for chunk in read_forward(path, offset, until=until, chunk_bytes=_CHUNK):
             first, last = _NEVER
             if chunk.too_long:
@@ -167,7 +165,7 @@ class CatchUp:
             elif stream == CALL_STREAM:
                 first, last = fold.calls(chunk.data)
             else:
-                first, last = fold.runs(chunk.data, known=lambda run: _is_known(run, stream, pending))
+                first, last = (fold.details if stream == DETAILS else fold.runs)(chunk.data)
             lines += chunk.data.count(b"\n") or 1
             end = chunk.end
             self._note_chunk(stream, path.name, chunk.start, end, first, last)
@@ -267,17 +265,6 @@ class CatchUp:
         for table in tables:
             self._connection.execute(f"DELETE FROM {table}")  # nosec B608
         self._set("generation", os.urandom(8).hex())
-
-
-def _is_known(run: WorkflowRunRecord, stream: str, pending: Counter[str]) -> bool:
-    if stream == DETAILS:
-        if run.parent_run_id is None:
-            pending[run.run_id] += 1
-        return False
-    if pending[run.run_id] > 0:
-        pending[run.run_id] -= 1
-        return True
-    return False
 
 
 def _with_sizes(found: list[Segment]) -> list[tuple[Segment, int]]:

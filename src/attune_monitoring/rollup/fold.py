@@ -14,7 +14,7 @@ from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, parse_ti
 from attune_monitoring.semconv import TRUNCATED_REASONS
 
 from .cubes import CALLS, CUBES, LEFT_OUT, RUNS, STAGES, STEPS, USERS, Cube
-from .line import Attune, Call, as_call
+from .line import Attune, Call, Run, RunId, as_call, as_run
 
 __all__ = ["HOUR", "MINUTE", "Cells", "Fold", "minute_of"]
 
@@ -27,6 +27,8 @@ Cells = dict[tuple[Any, ...], list[Any]]
 
 
 _decoder = msgspec.json.Decoder(Call)
+_run_decoder = msgspec.json.Decoder(Run)
+_id_decoder = msgspec.json.Decoder(RunId)
 _NOTHING = Attune()
 
 
@@ -46,12 +48,14 @@ class Fold:
         minutes_from: a full hour (seconds since the epoch): cells before it are hours, from it on minutes.
         twins: the records that earlier lines of the same segment left without a partner.
         skipped: counts lines that are no records, by reason.
+        pending: root runs whose details were read and whose line among the runs was not yet.
     """
 
-    def __init__(self, minutes_from: int, twins: Twins, skipped: Counter[str]) -> None:
+    def __init__(self, minutes_from: int, twins: Twins, skipped: Counter[str], pending: Counter[str]) -> None:
         self.minutes_from = minutes_from
         self.twins = twins
         self.skipped = skipped
+        self.pending = pending
         self.cells: dict[Cube, Cells] = {cube: {} for cube in CUBES}
         self._minutes: dict[str, int] = {}
 
@@ -94,21 +98,14 @@ class Fold:
 
     def _add_calls(self, records: Iterable[Call]) -> tuple[int, int]:
         cells, users, steps = self.cells[CALLS], self.cells[USERS], self.cells[STEPS]
-        minutes, minutes_from = self._minutes, self.minutes_from
-        fromisoformat = datetime.fromisoformat
+        minutes_from = self.minutes_from
         empty, empty_marginal = CALLS.empty(), USERS.empty()
         first, last = _NEVER
         for record in records:
             attune = record.metadata.attune if record.metadata is not None else None
             text = record.timestamp
-            minute = minutes.get(text[:16]) if text[-1:] == "Z" else None
             try:
-                if minute is None:
-                    minute = minute_of(text)
-                    if text[-1:] == "Z":
-                        minutes[text[:16]] = minute
-                else:
-                    fromisoformat(text)  # the seconds may be none
+                minute = self._minute(text)
             except ValueError:
                 self.skipped["not an LLM call record: 'timestamp' is not a time"] += 1
                 continue
@@ -256,44 +253,79 @@ class Fold:
         return cell
 
     # --- runs
-    def runs(self, data: bytes, *, known: Callable[[WorkflowRunRecord], bool]) -> tuple[int, int]:
-        """Add the runs of whole lines; return the first and the last minute at which one began.
+    def details(self, data: bytes) -> tuple[int, int]:
+        """Add the runs of whole lines of details; return the first and the last minute at which one began."""
+        return self._add_runs(data, roots=False)
 
-        Args:
-            data: the lines.
-            known: whether a run has been added from its other line.
-        """
+    def runs(self, data: bytes) -> tuple[int, int]:
+        """Add those runs of whole lines whose details have not been read; return the first and the last minute."""
+        return self._add_runs(data, roots=True)
+
+    def _add_runs(self, data: bytes, *, roots: bool) -> tuple[int, int]:
+        pending = self.pending
         first, last = _NEVER
         for line in data.split(b"\n"):
             if not line.strip():
                 continue
-            record = self._parse(line, WorkflowRunRecord.from_dict)
-            if record is None or known(record):
-                continue
-            minute = minute_of(record.started_at)
+            try:
+                if roots:  # nearly all have details, so the id is all that is needed
+                    run_id = _id_decoder.decode(line).run_id
+                    if pending[run_id] > 0:
+                        pending[run_id] -= 1
+                        continue
+                run = _run_decoder.decode(line)
+                minute = self._minute(run.started_at)
+            except _BAD:
+                record = self._parse(line, WorkflowRunRecord.from_dict)
+                if record is None:
+                    continue
+                run = as_run(record)
+                minute = minute_of(run.started_at)
+            attune = run.metadata.attune if run.metadata is not None else None
+            if not roots and (attune is None or attune.parent_run_id is None):
+                pending[run.run_id] += 1
             first, last = min(first, minute), max(last, minute)
-            if record.under_pytest:
+            if attune is not None and attune.under_pytest:
                 self._leave_out("test run", minute)
             else:
-                self._add_run(record, minute)
+                self._add_run(run, minute)
         return first, last
 
-    def _add_run(self, record: WorkflowRunRecord, minute: int) -> None:
-        outcome = record.outcome
-        cell = self._cell(RUNS, minute, (record.workflow_name, record.project or "", outcome))
+    def _minute(self, text: str) -> int:
+        if text[-1:] != "Z":
+            return minute_of(text)
+        minute = self._minutes.get(text[:16])
+        if minute is None:
+            minute = self._minutes[text[:16]] = minute_of(text)
+        else:
+            datetime.fromisoformat(text)  # the seconds may be none
+        return minute
+
+    def _add_run(self, run: Run, minute: int) -> None:
+        attune = run.metadata.attune if run.metadata is not None else None
+        cancelled = attune is not None and attune.cancelled
+        project = (attune.project or "") if attune is not None else ""
+        cell = self._cell(RUNS, minute, (run.workflow_name, project, _outcome(run.success, cancelled)))
         cell[0] += 1
-        if record.parent_run_id is None:
-            for place, value in enumerate(
-                (1, record.total_cost, record.baseline_cost, record.savings, record.total_duration_ms), 1
-            ):
-                cell[place] += value
-        _add_timing(cell, len(RUNS.sums), record.total_duration_ms)
-        for stage in record.stages:
+        if attune is None or attune.parent_run_id is None:
+            cell[1] += 1
+            cell[2] += run.total_cost
+            cell[3] += run.baseline_cost
+            cell[4] += run.savings
+            cell[5] += run.total_duration_ms
+        _add_timing(cell, len(RUNS.sums), run.total_duration_ms)
+        more = attune.stages if attune is not None and len(attune.stages) == len(run.stages) else None
+        for place, stage in enumerate(run.stages):
             if not stage.skipped:
-                cell = self._cell(STAGES, minute, (record.workflow_name, stage.stage_name, stage.tier, stage.outcome))
+                outcome = _outcome(stage.success, more is not None and more[place].cancelled)
+                cell = self._cell(STAGES, minute, (run.workflow_name, stage.stage_name, stage.tier, outcome))
                 cell[0] += 1
-                cell[1] += stage.cost or 0.0
+                cell[1] += stage.cost
                 _add_timing(cell, len(STAGES.sums), stage.latency_ms)
+
+
+def _outcome(success: bool, cancelled: bool) -> str:
+    return "cancelled" if cancelled else "ok" if success else "error"
 
 
 _BAD = (msgspec.DecodeError, ValueError, RecursionError)

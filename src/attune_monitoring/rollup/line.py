@@ -1,4 +1,4 @@
-"""What the roll-up needs of a call's line, decoded into a Struct in one go."""
+"""What the roll-up needs of a line, decoded into a Struct in one go."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from attune_monitoring.records import LLMCallRecord
+from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
 
-__all__ = ["Attune", "Call", "as_call"]
+__all__ = ["Attune", "Call", "Run", "RunId", "Stage", "as_call", "as_run"]
 
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Id = Annotated[str, msgspec.Meta(min_length=1)]
@@ -69,6 +69,54 @@ class Call(msgspec.Struct, gc=False):
     metadata: _Metadata | None = None
 
 
+class Stage(msgspec.Struct, gc=False):
+    """What the cells need of a stage."""
+
+    stage_name: str = ""
+    tier: str = "unknown"
+    cost: float = 0.0
+    latency_ms: _Int = 0
+    success: bool = True
+    skipped: bool = False
+
+
+class _MoreOfStage(msgspec.Struct, gc=False):
+    cancelled: bool = False
+
+
+class _AttuneOfRun(msgspec.Struct, gc=False):
+    parent_run_id: str | None = None
+    project: str | None = None
+    cancelled: bool = False
+    under_pytest: bool = False
+    stages: list[_MoreOfStage] = []
+
+
+class _MetadataOfRun(msgspec.Struct, gc=False):
+    attune: _AttuneOfRun | None = None
+
+
+class RunId(msgspec.Struct, gc=False):
+    """Which run a line is of."""
+
+    run_id: _Id
+
+
+class Run(msgspec.Struct, gc=False):
+    """What the cells need of a run's line."""
+
+    run_id: _Id
+    workflow_name: str
+    started_at: str
+    stages: list[Stage] = []
+    total_cost: float = 0.0
+    baseline_cost: float = 0.0
+    savings: float = 0.0
+    total_duration_ms: _Int = 0
+    success: bool = True
+    metadata: _MetadataOfRun | None = None
+
+
 def as_call(record: LLMCallRecord) -> Call:
     """A record that was read the tolerant way, in the shape of the others."""
     unknown = [name for name in ("input_tokens", "output_tokens", "estimated_cost") if getattr(record, name) is None]
@@ -114,3 +162,30 @@ def as_call(record: LLMCallRecord) -> Call:
 
 def _number(value: Any) -> float | None:
     return float(value) if type(value) in (int, float) and math.isfinite(value) else None
+
+
+def as_run(record: WorkflowRunRecord) -> Run:
+    """A run that was read the tolerant way, in the shape of the others."""
+    return Run(
+        run_id=record.run_id,
+        workflow_name=record.workflow_name,
+        started_at=record.started_at,
+        stages=[
+            Stage(stage.stage_name, stage.tier, stage.cost or 0.0, stage.latency_ms, stage.success, stage.skipped)
+            for stage in record.stages
+        ],
+        total_cost=record.total_cost,
+        baseline_cost=record.baseline_cost,
+        savings=record.savings,
+        total_duration_ms=record.total_duration_ms,
+        success=record.success,
+        metadata=_MetadataOfRun(
+            _AttuneOfRun(
+                record.parent_run_id,
+                record.project,
+                record.cancelled,
+                record.under_pytest,
+                [_MoreOfStage(stage.cancelled) for stage in record.stages],
+            )
+        ),
+    )
