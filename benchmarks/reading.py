@@ -2,7 +2,7 @@
 
     python benchmarks/reading.py [--records 1000000] [--keep FOLDER]
 
-- *cold roll-up*: CPU time of the first `Rollup.refresh` against only decoding the same call lines into the same Struct.
+- *cold roll-up*: CPU time of the first `Rollup.refresh` against only decoding the same lines into the same Structs.
 - *100 new lines*: `Rollup.refresh` after 100 lines were appended, at that history.
 - *summary*: wall time of `empathy telemetry summary`, warm, against the same command on an empty folder, and that one
   against `python -c "import click, rich.table, msgspec"`.
@@ -22,10 +22,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from attune_monitoring.cli.demo_records import write_records
 from attune_monitoring.rollup import Rollup
-from attune_monitoring.rollup.line import Call
-from attune_monitoring.store import CALLS, segments
+from attune_monitoring.rollup.line import Call, Run, RunId
+from attune_monitoring.store import CALLS, DETAILS, RUNS, segments
 
 WANTED = {
     "cold roll-up / decoding": 6.0,
@@ -39,18 +41,17 @@ DAYS = 30
 
 
 def decoding(folder: Path) -> tuple[float, int]:
-    """CPU seconds of decoding every call line, and their number."""
-    import msgspec
-
-    decode = msgspec.json.Decoder(Call).decode
-    lines = 0
+    """CPU seconds of only decoding every line that the roll-up reads, into its Structs, and the number of calls."""
+    calls = 0
     begin = time.process_time()
-    for segment in segments(folder, CALLS):
-        with segment.path.open("rb") as file:
-            for line in file:
-                decode(line)
-                lines += 1
-    return time.process_time() - begin, lines
+    for stream, shape in ((DETAILS, Run), (RUNS, RunId), (CALLS, Call)):
+        decode = msgspec.json.Decoder(shape).decode
+        for segment in segments(folder, stream):
+            with segment.path.open("rb") as file:
+                for line in file:
+                    decode(line)
+                    calls += stream == CALLS
+    return time.process_time() - begin, calls
 
 
 def cold(folder: Path) -> None:
@@ -112,7 +113,7 @@ def commands(folder: Path, empty: Path, rounds: int = 15) -> dict[str, float]:
     for number in range(rounds + 2):
         for name, command in variants.items():
             begin = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
             if number >= 2:
                 times[name].append((time.perf_counter() - begin) * 1000)
     return {name: statistics.median(values) for name, values in times.items()}

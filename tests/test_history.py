@@ -95,9 +95,9 @@ def write(folder: Path, calls: list[LLMCallRecord], runs: list[WorkflowRunRecord
 
 
 def plain(figures: Figures) -> dict[str, object]:
-    sums = {name: round(getattr(figures, name), 9) for name in CALL_SUMS}
+    sums = {name: round(getattr(figures, name), 6) for name in CALL_SUMS}
     timings = {
-        name: (timing.count, round(timing.total, 6), timing.minimum, timing.maximum, timing.histogram)
+        name: (timing.count, round(timing.total, 3), timing.minimum, timing.maximum, timing.histogram)
         for name, timing in (
             ("latency", figures.latency),
             ("unanswered", figures.unanswered),

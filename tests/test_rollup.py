@@ -44,7 +44,10 @@ def everything(folder: Path) -> object:
                 labels: (f.runs, f.roots, f.cost, f.root_ms, f.outcomes)
                 for labels, f in past.runs(("workflow",)).items()
             },
-            {labels: (f.stages, f.cost, f.outcomes) for labels, f in past.stages(("workflow", "stage")).items()},
+            {
+                labels: (f.stages, round(f.cost, 6), f.outcomes)
+                for labels, f in past.stages(("workflow", "stage")).items()
+            },
             past.notes(),
         )
 

@@ -17,7 +17,7 @@ from attune_monitoring.store import CALLS as CALL_STREAM
 from attune_monitoring.store import DETAILS, RUNS, Checkpoint, Segment, read_forward, segments
 
 from .cubes import CUBES, OTHER, Cube, pack
-from .fold import HOUR, Cells, Fold
+from .fold import DAY, HOUR, Cells, Fold
 
 __all__ = ["BATCH_BYTES", "MAX_SERIES", "STREAMS", "CatchUp", "minutes_from"]
 
@@ -196,7 +196,7 @@ class CatchUp:
                 continue
             sums, timings = len(cube.sums), range(len(cube.sums) + 4, len(cube.columns), 5)
             rows = []
-            for key, cell in found.items():
+            for key, cell in _with_coarser(cube, found).items():
                 for place in timings:
                     cell[place] = pack(cell[place])
                 values = [float(value) for value in cell[:sums]] + cell[sums:]
@@ -237,8 +237,10 @@ class CatchUp:
         before = int(meta.get("minutes_from", wanted))
         if before < wanted:
             for cube in CUBES:
-                for statement in cube.compact():
-                    self._connection.execute(statement, (wanted,))
+                self._connection.execute(
+                    f"DELETE FROM {cube.name} WHERE step = 60 AND t < ?",  # nosec B608
+                    (wanted,),
+                )
         horizon = max(before, wanted)
         self._set("minutes_from", str(horizon))
         self._horizon = horizon
@@ -265,6 +267,20 @@ class CatchUp:
         for table in tables:
             self._connection.execute(f"DELETE FROM {table}")  # nosec B608
         self._set("generation", os.urandom(8).hex())
+
+
+def _with_coarser(cube: Cube, cells: Cells) -> Cells:
+    """Add the hours and days that finer cells are part of."""
+    found = {key: cell.copy() for key, cell in cells.items()}
+    for (step, t, *dimensions), cell in cells.items():
+        for coarser in (HOUR, DAY):
+            if coarser > step:
+                key = (coarser, t // coarser * coarser, *dimensions)
+                into = found.get(key)
+                if into is None:
+                    into = found[key] = cube.empty()
+                cube.add(into, cell)
+    return found
 
 
 def _with_sizes(found: list[Segment]) -> list[tuple[Segment, int]]:

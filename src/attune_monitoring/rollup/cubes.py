@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from attune_monitoring.figures import CALL_SUMS
@@ -57,20 +58,20 @@ class Cube(NamedTuple):
             f"ON CONFLICT (step, series, t) DO UPDATE SET {merged}"
         )
 
-    def compact(self) -> list[str]:
-        """Return the statements that move minutes before a time (two parameters: that time, each) into hours."""
-        names = ", ".join(f'"{name}"' for name in self.columns)
-        summed = ", ".join(f'{_aggregate(name)}("{name}")' for name in self.columns)
-        merged = ", ".join(f'"{name}" = {_merged(name)}' for name in self.columns)
-        return [
-            f"INSERT INTO {self.name} (step, t, series, {names}) "  # nosec B608
-            f"SELECT 3600, t / 3600 * 3600, series, {summed} FROM {self.name} WHERE step = 60 AND t < ? "
-            f"GROUP BY series, t / 3600 ON CONFLICT (step, series, t) DO UPDATE SET {merged}",
-            f"DELETE FROM {self.name} WHERE step = 60 AND t < ?",  # nosec B608
-        ]
+    def add(self, cell: list[Any], other: Sequence[Any]) -> None:
+        """Add another cell to one."""
+        width = len(self.sums)
+        for place in range(width):
+            cell[place] += other[place]
+        for place in range(width, len(self.columns), len(TIMING)):
+            cell[place] += other[place]
+            cell[place + 1] += other[place + 1]
+            cell[place + 2] = min(cell[place + 2], other[place + 2])
+            cell[place + 3] = max(cell[place + 3], other[place + 3])
+            cell[place + 4] += other[place + 4]
 
     def select(self, columns: tuple[str, ...], where: str, *, merged: bool) -> str:
-        """Return the query for columns by series; parameters are those of `where`.
+        """Return the query for columns by series; parameters are those of `where`. Histograms cannot be summed up.
 
         The series come first, so that their cells stand one behind the other and nothing needs to be sorted.
 
@@ -98,8 +99,6 @@ def _merged(name: str) -> str:
 
 
 def _aggregate(name: str) -> str:
-    if name.endswith("histogram"):
-        return "merge"
     return "min" if name.endswith("minimum") else "max" if name.endswith("maximum") else "sum"
 
 
@@ -117,23 +116,9 @@ def unpack(data: bytes | None) -> int:
     return int.from_bytes(data[1:], "little") << (data[0] * _SHIFT_BITS) if data else 0
 
 
-class _Merge:
-    """Aggregate function: histograms are merged by adding them."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def step(self, data: bytes | None) -> None:
-        self._sum += unpack(data)
-
-    def finalize(self) -> bytes:
-        return pack(self._sum)
-
-
 def register(connection: sqlite3.Connection) -> None:
     """Give a connection the functions that the statements use."""
     connection.create_function("merged", 2, lambda a, b: pack(unpack(a) + unpack(b)), deterministic=True)
-    connection.create_aggregate("merge", 1, _Merge)  # type: ignore[arg-type]
 
 
 CALLS = Cube(

@@ -16,10 +16,11 @@ from attune_monitoring.semconv import TRUNCATED_REASONS
 from .cubes import CALLS, CUBES, LEFT_OUT, RUNS, STAGES, STEPS, USERS, Cube
 from .line import Attune, Call, Run, RunId, as_call, as_run
 
-__all__ = ["HOUR", "MINUTE", "Cells", "Fold", "minute_of"]
+__all__ = ["DAY", "HOUR", "MINUTE", "Cells", "Fold", "minute_of"]
 
 MINUTE = 60
 HOUR = 3600
+DAY = 86400
 _MEMO_LIMIT = 100_000
 _T = TypeVar("_T")
 Cells = dict[tuple[Any, ...], list[Any]]
@@ -163,10 +164,9 @@ class Fold:
             elif unknown:
                 cell[2] += 1
             baseline = attune.baseline_cost
-            if baseline is not None:
+            if baseline is not None and cost is not None:
                 cell[3] += baseline
-                if cost is not None:
-                    cell[4] += baseline - cost
+                cell[4] += baseline - cost
             cell[5] += got
             cell[6] += given
             if attune.cache_read_tokens is not None:

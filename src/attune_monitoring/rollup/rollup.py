@@ -18,7 +18,7 @@ from attune_monitoring.store import segments
 from .catch_up import BATCH_BYTES, STREAMS, CatchUp
 from .cubes import CALLS, LEFT_OUT, OTHER, TIMING, Cube, unpack
 from .database import connect, forget, places
-from .fold import HOUR, MINUTE
+from .fold import DAY, HOUR, MINUTE
 
 __all__ = ["ALWAYS", "Rollup", "Row", "Span"]
 
@@ -123,32 +123,32 @@ class Rollup:
         Raises:
             StoreError: the roll-up cannot be read.
         """
-        where, values = _where(span, filters)
-        columns = (*sums, *(f"{timing}_{part}" for timing in timings for part in TIMING[:-1]))
-        found = self._ask(cube.select(columns, where, merged=True), values)
         places = [cube.dimensions.index(name) + 1 for name in group_by]
         labels_of = {
             row[0]: tuple(row[place] for place in places)
             for row in self._ask(f"SELECT * FROM {cube.name}_series", ())  # nosec B608
         }
+        columns = (*sums, *(f"{timing}_{part}" for timing in timings for part in TIMING[:-1]))
         rows: dict[tuple[str, ...], Row] = {}
-        for series, *row in found:
-            labels = labels_of[series]
-            got = tuple(row[: len(sums)])
-            parts = tuple(
-                Latency(int(row[at]), *row[at + 1 : at + 4]) for at in range(len(sums), len(row), len(TIMING) - 1)
-            )
-            known = rows.get(labels)
-            if known is None:
-                rows[labels] = Row(labels, got, parts)
-                continue
-            for mine, other in zip(known.timings, parts, strict=True):
-                mine.merge(other)
-            rows[labels] = known._replace(sums=tuple(map(operator.add, known.sums, got)))
-        for number, timing in enumerate(timings):
-            present = f'{where} AND "{timing}_count" > 0'
-            for series, packed in self._ask(cube.select((f"{timing}_histogram",), present, merged=False), values):
-                rows[labels_of[series]].timings[number].histogram += unpack(packed)
+        for piece in _pieces(span):
+            where, values = _where(piece, filters)
+            for series, *row in self._ask(cube.select(columns, where, merged=True), values):
+                labels = labels_of[series]
+                got = tuple(row[: len(sums)])
+                parts = tuple(
+                    Latency(int(row[at]), *row[at + 1 : at + 4]) for at in range(len(sums), len(row), len(TIMING) - 1)
+                )
+                known = rows.get(labels)
+                if known is None:
+                    rows[labels] = Row(labels, got, parts)
+                    continue
+                for mine, other in zip(known.timings, parts, strict=True):
+                    mine.merge(other)
+                rows[labels] = known._replace(sums=tuple(map(operator.add, known.sums, got)))
+            for number, timing in enumerate(timings):
+                present = f'{where} AND "{timing}_count" > 0'
+                for series, packed in self._ask(cube.select((f"{timing}_histogram",), present, merged=False), values):
+                    rows[labels_of[series]].timings[number].histogram += unpack(packed)
         return [rows[labels] for labels in sorted(rows)]
 
     def _ask(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -302,16 +302,49 @@ def _look(folder: Path) -> list[tuple[str, int, int, int]]:
     return found
 
 
-def _where(span: Span, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
-    conditions: list[str] = []
-    values: list[Any] = []
-    if span.start is not None:
-        conditions.append("cell.t >= ?")
-        values.append(int(span.start))
-    if span.end is not None:
-        conditions.append("cell.t < ?")
-        values.append(span.end)
-    text = f"cell.step IN (60, 3600){''.join(f' AND {condition}' for condition in conditions)}"
+class _Piece(NamedTuple):
+    """A part of a span that cells of one size cover."""
+
+    step: int
+    start: float | None
+    end: float | None
+
+
+def _pieces(span: Span) -> list[_Piece]:
+    """Return the cells that cover a span: days within, hours and minutes at its edges."""
+    found: list[_Piece] = []
+
+    def cover(steps: tuple[int, ...], start: float | None, end: float | None) -> None:
+        step, *finer = steps
+        if start is not None and end is not None and start >= end:
+            return
+        first = None if start is None else -(-start // step) * step
+        last = None if end is None else end // step * step
+        if not finer:
+            found.append(_Piece(step, start, end))
+        elif first is not None and last is not None and first > last:
+            cover(tuple(finer), start, end)
+        else:
+            if first is not None:
+                cover(tuple(finer), start, first)
+            if first is None or last is None or first < last:
+                found.append(_Piece(step, first, last))
+            if last is not None:
+                cover(tuple(finer), last, end)
+
+    cover((DAY, HOUR, MINUTE), *span)
+    return found
+
+
+def _where(piece: _Piece, filters: Sequence[Filter]) -> tuple[str, list[Any]]:
+    text = "cell.step = ?"
+    values: list[Any] = [piece.step]
+    if piece.start is not None:
+        text += " AND cell.t >= ?"
+        values.append(piece.start)
+    if piece.end is not None:
+        text += " AND cell.t < ?"
+        values.append(piece.end)
     for condition in filters:
         marks = ", ".join("?" * len(condition.values))
         text += f' AND series."{condition.dimension}" {"NOT " if condition.negated else ""}IN ({marks})'
