@@ -127,11 +127,16 @@ class LLMCallRecord(msgspec.Struct, frozen=True, gc=False):
             ValueError: `data` is not an object, or has no `call_id` or no readable `timestamp`.
         """
         fields = _flatten(data, "call_id", "timestamp", _CALL_OLD, what="an LLM call")
-        values = _coerce(fields, _CALL_FIELDS)
-        for key in _CALL_UNKNOWABLE:
-            if key in fields["__unknown__"]:
-                values[key] = None
-        return cls(**values)
+        unknown = fields.pop("__unknown__")
+        try:
+            record = msgspec.convert({key: value for key, value in fields.items() if value is not None}, cls)
+            for key in _CALL_NUMBERS:  # too large for OTLP, infinite or not a number
+                if not -(2**63) <= (getattr(record, key) or 0) < 2**63:
+                    raise ValueError(key)
+        except (ValueError, OverflowError, RecursionError):  # an odd value somewhere: the fields one by one
+            record = cls(**_coerce(fields, _CALL_FIELDS))
+        known = {key: None for key in _CALL_UNKNOWABLE if key in unknown}
+        return msgspec.structs.replace(record, **known) if known else record
 
     def updated(self, fields: Mapping[str, Any]) -> LLMCallRecord:
         """Return the record with these fields (as JSON gives them) changed; odd values are passed over."""
@@ -265,6 +270,9 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
             ValueError: `data` is not an object, or has no `run_id`, no `workflow_name` or no readable `started_at`.
         """
         fields = _flatten(data, "run_id", "started_at", _RUN_OLD, what="a workflow run")
+        for key in _RUN_ADDED & data.keys():
+            if fields.get(key) is None:
+                fields[key] = data[key]
         values = _coerce(fields, _RUN_FIELDS)
         if "workflow_name" not in values:
             raise ValueError("not a workflow run record: no 'workflow_name'")
@@ -395,8 +403,9 @@ def _flatten(data: Any, identity: str, time: str, old: tuple[str, ...], *, what:
     """Old keys and those below metadata.attune in one flat dictionary; the caller's is left as it is."""
     if not isinstance(data, Mapping):
         raise ValueError(f"not {what} record: {type(data).__name__} instead of an object")
-    fields = dict(data)
-    metadata = fields.get("metadata")
+    # What is new stands below metadata.attune; the same name at the top is somebody else's key.
+    fields = {key: data[key] for key in old if key in data}
+    metadata = data.get("metadata")
     metadata = dict(metadata) if isinstance(metadata, Mapping) else {}
     extra = metadata.pop(ATTUNE, None)
     extra = dict(extra) if isinstance(extra, Mapping) else {}
@@ -509,12 +518,17 @@ _UNKNOWABLE = frozenset({"input_tokens", "output_tokens", "cost"})
 _CALL_FIELDS = _converters(LLMCallRecord)
 _CALL_NEW = _defaults(LLMCallRecord, "trace_id")
 _CALL_OLD = LLMCallRecord.__struct_fields__[: -len(_CALL_NEW)]
+_CALL_NUMBERS = tuple(
+    key for key, kind in LLMCallRecord.__annotations__.items() if str(kind).split(" | ")[0] in ("int", "float")
+)
 _STAGE_FIELDS = _converters(WorkflowStageRecord)
 _STAGE_NEW = _defaults(WorkflowStageRecord, "stage_id")
 _STAGE_OLD = WorkflowStageRecord.__struct_fields__[: -len(_STAGE_NEW)]
 _RUN_FIELDS = _converters(WorkflowRunRecord)
 _RUN_NEW = _defaults(WorkflowRunRecord, "trigger")
 _RUN_OLD = WorkflowRunRecord.__struct_fields__[: -len(_RUN_NEW) - 1]
+_RUN_ADDED = frozenset({"trigger", "project"})
+"""What some earlier writers put at the top of a run."""
 
 _encode = msgspec.json.Encoder().encode
 _CallLine = msgspec.defstruct("_CallLine", [(key, Any) for key in _CALL_OLD], gc=False)

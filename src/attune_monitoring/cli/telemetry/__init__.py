@@ -26,8 +26,8 @@ _COMMANDS = {
     "export": (f"{_HERE}.export", "All records as CSV, JSON or Parquet."),
     "query": (f"{_HERE}.query", "SQL over calls, runs and stages."),
     "archive": (f"{_HERE}.archive", "Clear history: move records to the archive."),
-    "doctor": (f"{_HERE}.doctor", "Check configuration, folder, records and installation."),
     "retention": (f"{_HERE}.retention", "Move records to the archive that are older than some days."),
+    "doctor": (f"{_HERE}.doctor", "Check configuration, folder, records and installation."),
 }
 
 

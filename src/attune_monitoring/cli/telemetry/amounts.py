@@ -10,9 +10,9 @@ _BUCKET = 2 ** (1 / 10) * 1.001
 """Percentiles of the roll-up stand in the middle of buckets this far apart: one bucket more is no change."""
 
 
-def share(part: float, whole: float) -> float | None:
-    """Return how many percent of a whole a part is; None of nothing."""
-    return 100 * part / whole if whole else None
+def share(part: float | None, whole: float) -> float | None:
+    """Return how many percent of a whole a part is; None of nothing, and of what is not known."""
+    return None if part is None or not whole else 100 * part / whole
 
 
 def change(new: float | None, old: float | None) -> str:

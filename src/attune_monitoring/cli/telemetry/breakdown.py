@@ -8,7 +8,7 @@ from attune_monitoring.cli.render import Cell, Column, Screen, percent, tokens, 
 from attune_monitoring.figures import Figures
 
 from .amounts import share, took
-from .past import known_cost, quantile, total_of
+from .past import each_cost, known_cost, quantile, total_of
 
 __all__ = ["breakdown"]
 
@@ -49,12 +49,12 @@ def breakdown(screen: Screen, by: str, groups: Mapping[str, Figures], limit: int
                 name,
                 usd(known_cost(figures), figures.unknown),
                 (screen.bar(figures.cost, most, _BAR).ljust(_BAR), "cyan"),
-                percent(share(figures.cost, total.cost)),
+                percent(share(known_cost(figures), total.cost)),
                 f"{figures.calls:,}",
                 (f"{figures.failed:,}", "red") if figures.failed else "0",
                 took(quantile(figures.latency, 95) if detailed else figures.latency.average),
                 tokens(figures.input + figures.output),
-                "–" if figures.average_cost is None else usd(figures.average_cost),
+                each_cost(figures),
                 took(quantile(figures.latency, 50)),
                 f"{figures.retries:,}",
                 f"{figures.fallbacks:,}",

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import click
+import msgspec
 
 from attune_monitoring.cli.render import Cell, Column, Screen, notes, percent, stamp, tokens, usd
 from attune_monitoring.figures import Figures
@@ -14,7 +15,19 @@ from attune_monitoring.history import Span
 
 from .amounts import change, slower, took
 from .options import Options, common
-from .past import GROUPINGS, by_group, data_of, known_cost, opened, quantile, report, sentences, total_of, when
+from .past import (
+    GROUPINGS,
+    by_group,
+    data_of,
+    each_cost,
+    known_cost,
+    opened,
+    quantile,
+    report,
+    sentences,
+    total_of,
+    when,
+)
 from .periods import Period, before, named
 
 __all__ = ["Effect", "command", "effect"]
@@ -93,17 +106,8 @@ def command(options: Options, first: str, second: str | None, by: str, limit: in
             for name, it in ordered.items()
         ],
     }
-    whole_window = Options(
-        folder=options.folder,
-        now=options.now,
-        since=old_period.begin,
-        until=new_period.end,
-        zone=options.zone,
-        zone_name=options.zone_name,
-        include_tests=options.include_tests,
-        format=options.format,
-    )
-    screen = report("compare", whole_window, data, said, is_empty=not old.calls and not new.calls)
+    window = msgspec.structs.replace(options, since=old_period.begin, until=new_period.end)
+    screen = report("compare", window, data, said, is_empty=not old.calls and not new.calls)
     if screen is None:
         return
     _show_sides(screen, options, (old_period, old), (new_period, new))
@@ -162,7 +166,7 @@ def _show_sides(screen: Screen, options: Options, before_: tuple[Period, Figures
             (change(known_cost(new), known_cost(old)), "bold"),
         ],
         ["  a day", *(usd(it.cost / n) for it, n in zip((old, new), days, strict=True)), _daily(old, new, days)],
-        ["  a call", *(_each(it) for it in (old, new)), change(new.average_cost, old.average_cost)],
+        ["  a call", *(each_cost(it) for it in (old, new)), change(new.average_cost, old.average_cost)],
         _line("Calls", old, new, lambda it: it.calls, lambda it: f"{it.calls:,}"),
         _line("  errors", old, new, lambda it: it.failed, lambda it: f"{it.failed:,}"),
         ["  success", percent(old.success_rate), percent(new.success_rate), _points(old, new)],
@@ -196,14 +200,11 @@ def _daily(old: Figures, new: Figures, days: list[float]) -> str:
     return change(new.cost / days[1], old.cost / days[0])
 
 
-def _each(figures: Figures) -> str:
-    return "–" if figures.average_cost is None else usd(figures.average_cost)
-
-
 def _points(old: Figures, new: Figures) -> str:
     if old.success_rate is None or new.success_rate is None:
         return ""
-    return f"{new.success_rate - old.success_rate:+.1f} points"
+    points = new.success_rate - old.success_rate
+    return "" if abs(points) < 0.05 else f"{points:+.1f} points"
 
 
 def _show_effect(screen: Screen, it: Effect) -> None:
@@ -239,9 +240,11 @@ def _show_causes(
                 name,
                 usd(known_cost(was), was.unknown) if was.calls else "–",
                 usd(known_cost(now), now.unknown) if now.calls else "–",
-                (_signed(it.total), "bold"),
-                _signed(it.volume),
-                _signed(it.price),
+                *(
+                    ("?", "?", "?")
+                    if known_cost(was) is None or known_cost(now) is None
+                    else ((_signed(it.total), "bold"), _signed(it.volume), _signed(it.price))
+                ),
                 f"{was.calls:,}",
                 f"{now.calls:,}",
             ]

@@ -114,7 +114,7 @@ def _show_totals(screen: Screen, options: Options, period: Period, totals: Figur
     if month is not None and month.to_date:
         screen.paragraph(
             f"This month: {usd(month.to_date, month.unknown)} USD in {month.days:.1f} of {month.length:.0f} days; "
-            f"at this pace {usd(month.projection)} USD at its end"
+            f"at this pace {usd(month.projection)} in all"
         )
 
 

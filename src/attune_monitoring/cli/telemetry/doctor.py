@@ -92,7 +92,10 @@ def _show(screen: Screen, found: Mapping[str, Sequence[Finding]], counts: Mappin
             sign, plain, style = _SIGNS[one.mark]
             screen.paragraph(one.text, lead=("  ", (sign if screen.unicode else plain, style), " "), indent=4)
             for line in one.advice.splitlines():
-                screen.line(f"      {line}")
+                if line.startswith(" "):
+                    screen.line(f"      {line}")  # a part of a file, to be copied as it is
+                else:
+                    screen.paragraph(line, indent=6)
         screen.line()
     errors, warnings = counts["error"], counts["warning"]
     if errors or warnings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,8 @@ from .options import Options, common
 from .past import opened, patience, report, sentences, span_of, total_of
 
 __all__ = ["command"]
+
+_FELL_BACK = re.compile(rb'"fallback_used"\s*:\s*true')
 
 
 @click.command("fallbacks")
@@ -69,7 +72,7 @@ def _ways(past: History, span: Span) -> Counter[tuple[str, str, str, str]]:
     """Calls that fell back, by original provider and model and those that answered: only the records know."""
     ways: Counter[tuple[str, str, str, str]] = Counter()
     with patience("reading the records of fallbacks"):
-        for call in past.call_records(span):
+        for call in past.call_records(span, having=_FELL_BACK):
             if call.fallback_used:
                 ways[call.original_provider or "", call.original_model or "", call.provider, call.model_id] += 1
     return ways

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attune_monitoring.cli.render import Screen, answer, clock, empty, notes, print_json, program
+from attune_monitoring.cli.render import Screen, answer, clock, empty, notes, print_json, program, usd
 from attune_monitoring.figures import Figures, Latency
 from attune_monitoring.history import History, Span
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 __all__ = [
-    "GROUPINGS", "by_group", "data_of", "known_cost", "opened", "patience", "period_of", "quantile", "refresh",
-    "report", "sentences", "span_of", "total_of", "when",
+    "GROUPINGS", "by_group", "data_of", "each_cost", "known_cost", "opened", "patience", "period_of", "quantile",
+    "refresh", "report", "sentences", "span_of", "total_of", "when",
 ]  # fmt: skip
 
 GROUPINGS: Mapping[str, tuple[str, ...]] = {
@@ -103,7 +103,7 @@ def period_of(past: History, options: Options) -> Period | None:
     oldest = past.extent().start
     if oldest is None:
         return None
-    begin = options.since or datetime.fromtimestamp(oldest, UTC)
+    begin = options.since or datetime.fromtimestamp(oldest // 3600 * 3600, UTC)  # a full hour, which the roll-up has
     end = options.now if options.until is None else options.until
     return Period(begin, end) if begin < end else None
 
@@ -159,8 +159,14 @@ def total_of(found: Mapping[Any, Figures]) -> Figures:
 
 
 def known_cost(figures: Figures) -> float | None:
-    """Return the cost in USD; None where there are calls, and the cost of none is known."""
-    return None if figures.unknown and figures.unknown == figures.calls else figures.cost
+    """Return the cost in USD; None where some are not known and no other cost anything."""
+    return None if figures.unknown and not figures.cost else figures.cost
+
+
+def each_cost(figures: Figures) -> str:
+    """Return what a call cost on average, as it is shown; `–` where that is not known."""
+    known = known_cost(figures) is not None and figures.average_cost is not None
+    return usd(figures.average_cost) if known else "–"
 
 
 def quantile(latency: Latency, percent: float) -> float | None:
@@ -174,7 +180,7 @@ def data_of(figures: Figures) -> dict[str, Any]:
         "calls": figures.calls,
         "cost": known_cost(figures),
         "unknown_cost_calls": figures.unknown,
-        "average_cost": figures.average_cost,
+        "average_cost": None if known_cost(figures) is None else figures.average_cost,
         "baseline_cost": figures.baseline,
         "savings": figures.savings,
         "savings_percent": figures.savings_percent,

@@ -69,7 +69,7 @@ def _row(name: Cell, figures: Figures, totals: Figures, bar: str) -> list[Cell]:
         name,
         usd(known_cost(figures), figures.unknown),
         (bar, "cyan"),
-        percent(share(figures.cost, totals.cost)),
+        percent(share(known_cost(figures), totals.cost)),
         f"{figures.calls:,}",
         (f"{figures.failed:,}", "red") if figures.failed else "0",
         percent(figures.error_rate),

@@ -136,7 +136,7 @@ def _show_totals(screen: Screen, totals: Figures, cached: float, runs: RunFigure
             [
                 "Runs",
                 f"{usd(runs.savings)} USD",
-                f"{percent(share(runs.savings, runs.baseline))} of their own baseline of {usd(runs.baseline)} USD, "
+                f"{percent(share(runs.savings, runs.baseline))} of their own {usd(runs.baseline)} USD, "
                 f"over {counted(runs.roots, 'run')}",
             ]
         )

@@ -83,7 +83,7 @@ def _workflows(options: Options, limit: int) -> None:
         totals = total_of(groups)
         said = sentences(past, span, totals.unknown)
     shown = list(groups.items())[:limit]
-    data = [{"workflow": name, **data_of(its), **_run_data(runs.get(name))} for name, its in shown]
+    data = [{"workflow": name, **data_of(its), **_run_data(its, runs.get(name))} for name, its in shown]
     screen = report("top", options, data, said, is_empty=not totals.calls)
     if screen is None:
         return
@@ -105,22 +105,24 @@ def _workflows(options: Options, limit: int) -> None:
     notes(said)
 
 
-def _run_data(runs: RunFigures | None) -> dict[str, Any]:
+def _run_data(figures: Figures, runs: RunFigures | None) -> dict[str, Any]:
+    """What a run costs and takes; a run's own cost holds no unknown ones, so where no cost is known it says nothing."""
     roots = 0 if runs is None else runs.roots
+    known = known_cost(figures) is not None
     return {
         "runs": roots,
-        "average_run_cost": runs.cost / roots if runs and roots else None,
+        "average_run_cost": runs.cost / roots if runs and roots and known else None,
         "average_run_duration_ms": runs.root_ms / roots if runs and roots else None,
     }
 
 
 def _workflow_row(name: str, figures: Figures, runs: RunFigures | None, totals: Figures) -> list[Cell]:
-    of_run = _run_data(runs)
+    of_run = _run_data(figures, runs)
     each = of_run["average_run_cost"]
     return [
         name,
         usd(known_cost(figures), figures.unknown),
-        percent(share(figures.cost, totals.cost)),
+        percent(share(known_cost(figures), totals.cost)),
         f"{of_run['runs']:,}",
         "–" if each is None else usd(each),
         took(of_run["average_run_duration_ms"]),

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from attune_monitoring.cli.telemetry.past import patience, refresh
 from attune_monitoring.cli.telemetry.reading import counted
 from attune_monitoring.config import Config, pricing_of
@@ -22,6 +24,8 @@ from .folder import megabytes
 __all__ = ["records"]
 
 _MOST_MODELS = 8
+_LOCAL = ("ollama",)
+"""Providers whose models run on one's own machine, and cost nothing a token."""
 
 
 def records(folder: Path, config: Config) -> list[Finding]:
@@ -100,18 +104,22 @@ def _unknown(past: History, config: Config) -> list[Finding]:
     missing = [(labels, count) for labels, count in shown if pricing.rates(*labels) is None]
     advice = []
     if missing:
-        advice.append("say what these models cost, in USD per 1,000,000 tokens, in monitoring.yaml (0 for local ones):")
+        advice.append("say what these models cost, in USD per 1,000,000 tokens, in monitoring.yaml:")
         advice += ["pricing:", "  models:"]
-        advice += [
-            f'    "{"/".join(filter(None, labels))}": {{input: 0.0, output: 0.0}}  # {counted(count, "call")}'
-            for labels, count in missing
-        ]
+        advice += [_price_line("/".join(filter(None, labels)), labels[0] in _LOCAL, count) for labels, count in missing]
         advice.append("that holds for calls from then on")
     if priced:
         advice.append(f"priced today, but calls were recorded without a price or usage: {', '.join(priced)}")
     if len(unknown) > _MOST_MODELS:
         advice.append(f"… and {len(unknown) - _MOST_MODELS} more models")
     return [warn(text, "\n".join(advice))]
+
+
+def _price_line(model: str, is_local: bool, count: int) -> str:
+    """A line of monitoring.yaml. It is not valid before the figures are filled in: a 0 that is wrong hides costs."""
+    name = msgspec.json.encode(model).decode()
+    rate = "0.0" if is_local else "USD"
+    return f"    {name}: {{input: {rate}, output: {rate}}}  # {counted(count, 'call')}"
 
 
 def _rollup(past: History) -> list[Finding]:
