@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -63,6 +63,8 @@ class CatchUp:
         self._series: dict[Cube, dict[tuple[str, ...], int]] = {}
         self._generation = ""
         self._horizon = 0
+        self._verified: dict[tuple[str, str], tuple[int, ...]] = {}
+        """Files that were found to be those of their checkpoints, as they were then."""
 
     def run(self, now: float, progress: Callable[[int, int], None] | None) -> int:
         """Read all that is new; return the full hour (seconds since the epoch) before which cells are hours.
@@ -112,11 +114,8 @@ class CatchUp:
                 "SELECT stream, name, checkpoint, lines FROM segments"
             )
         }
-        found = {stream: _with_sizes(segments(self._folder, stream)) for stream in STREAMS}
-        present = {(stream, segment.path.name): segment for stream in STREAMS for segment, _ in found[stream]}
-        for key, (checkpoint, _) in known.items():
-            if key not in present or not checkpoint.holds(present[key].path):
-                raise Replaced
+        found = {stream: _with_status(segments(self._folder, stream)) for stream in STREAMS}
+        self._verify({key: checkpoint for key, (checkpoint, _) in known.items()}, found)
         horizon = self._move_horizon(meta, now)
         state = json.loads(meta.get("twins", "{}"))
         pending = self._pending_runs()
@@ -125,7 +124,7 @@ class CatchUp:
         for stream in (DETAILS, RUNS, CALL_STREAM):
             skipped: Counter[str] = Counter()
             fold = Fold(horizon, Twins(), skipped, pending)
-            for segment, size in found[stream]:
+            for segment, (_, _, size, _) in found[stream]:
                 key = (stream, segment.path.name)
                 offset = ends.get(key, 0)
                 if offset >= size or budget <= 0:
@@ -143,21 +142,38 @@ class CatchUp:
                 # What is left of a file that was read to its end is a line that is not finished.
                 ends[key], budget = (size, budget - (end - offset)) if until == size else (end, 0)
             self._save(fold.take())
-            self._connection.executemany(
-                "INSERT INTO skipped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-                [(stream, reason, count) for reason, count in skipped.items()],
-            )
+            if skipped:
+                self._connection.executemany(
+                    "INSERT INTO skipped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                    [(stream, reason, count) for reason, count in skipped.items()],
+                )
         self._save_pending(pending)
-        self._set("twins", json.dumps(state))
-        sizes = {(stream, segment.path.name): size for stream in STREAMS for segment, size in found[stream]}
+        if json.dumps(state) != meta.get("twins"):
+            self._set("twins", json.dumps(state))
+        sizes = {(stream, segment.path.name): status[2] for stream in STREAMS for segment, status in found[stream]}
         return sum(min(ends.get(key, 0), size) for key, size in sizes.items()), sum(sizes.values())
+
+    def _verify(
+        self, known: Mapping[tuple[str, str], Checkpoint], found: Mapping[str, list[tuple[Segment, tuple[int, ...]]]]
+    ) -> None:
+        """Raise Replaced where what has been read is not there any more."""
+        present = {
+            (stream, segment.path.name): (segment, status) for stream in STREAMS for segment, status in found[stream]
+        }
+        for key, checkpoint in known.items():
+            if key not in present:
+                raise Replaced
+            segment, status = present[key]
+            if self._verified.get(key) != status:
+                if not checkpoint.holds(segment.path):
+                    raise Replaced
+                self._verified[key] = status
 
     def _fold_segment(self, fold: Fold, stream: str, segment: Segment, offset: int, until: int, lines: int) -> int:
         """Add a segment's lines between two offsets; return the end of the last complete one."""
         path = segment.path
         before = _identity(path)
         end = offset
-
         for chunk in read_forward(path, offset, until=until, chunk_bytes=_CHUNK):
             first, last = _NEVER
             if chunk.too_long:
@@ -242,7 +258,8 @@ class CatchUp:
                     (wanted,),
                 )
         horizon = max(before, wanted)
-        self._set("minutes_from", str(horizon))
+        if str(horizon) != meta.get("minutes_from"):
+            self._set("minutes_from", str(horizon))
         self._horizon = horizon
         return horizon
 
@@ -252,6 +269,8 @@ class CatchUp:
 
     def _save_pending(self, pending: Counter[str]) -> None:
         before = self._pending_runs()
+        if before == pending:
+            return
         gone = [(run_id,) for run_id in before if pending[run_id] <= 0]
         self._connection.executemany("DELETE FROM detailed WHERE run_id = ?", gone)
         changed = [item for item in pending.items() if item[1] > 0 and before[item[0]] != item[1]]
@@ -283,13 +302,15 @@ def _with_coarser(cube: Cube, cells: Cells) -> Cells:
     return found
 
 
-def _with_sizes(found: list[Segment]) -> list[tuple[Segment, int]]:
-    result = []
+def _with_status(found: list[Segment]) -> list[tuple[Segment, tuple[int, ...]]]:
+    """Add device, inode, size and time of the last change."""
+    result: list[tuple[Segment, tuple[int, ...]]] = []
     for segment in found:
         try:
-            result.append((segment, segment.path.stat().st_size))
+            status = segment.path.stat()
         except OSError:
             continue
+        result.append((segment, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)))
     return result
 
 

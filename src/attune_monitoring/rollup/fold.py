@@ -304,7 +304,7 @@ class Fold:
     def _add_run(self, run: Run, minute: int) -> None:
         attune = run.metadata.attune if run.metadata is not None else None
         cancelled = attune is not None and attune.cancelled
-        project = (attune.project or "") if attune is not None else ""
+        project = (attune.project if attune is not None else None) or run.project or ""
         cell = self._cell(RUNS, minute, (run.workflow_name, project, _outcome(run.success, cancelled)))
         cell[0] += 1
         if attune is None or attune.parent_run_id is None:

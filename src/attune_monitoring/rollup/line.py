@@ -114,6 +114,7 @@ class Run(msgspec.Struct, gc=False):
     savings: float = 0.0
     total_duration_ms: _Int = 0
     success: bool = True
+    project: str | None = None
     metadata: _MetadataOfRun | None = None
 
 
