@@ -15,7 +15,7 @@ FLOOR := .venv-floor/.installed-$(HASH)
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint type format bench docs prices recordings schema test-floor test-compat clean
+.PHONY: help demo test test-fast lint type format bench docs guides prices recordings schema test-floor test-compat clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -49,7 +49,10 @@ bench: $(DEV) ## Overhead, as ratios to a hand-written OpenTelemetry span
 
 docs: $(DEV) ## Run every example of README and docs, and check their links
 	@$(BIN)/python tools/make_schema.py --check
-	@$(PYTEST) -q tests/test_readme.py tests/test_docs.py
+	@$(PYTEST) -q tests/test_readme.py tests/test_docs.py tests/test_guides.py
+
+guides: $(DEV) ## Write below each command of README and the guides what it prints now
+	@$(BIN)/python tools/make_guides.py
 
 prices: $(DEV) ## Write the price table anew from the newest genai-prices
 	@$(BIN)/python -m pip install --quiet --upgrade genai-prices

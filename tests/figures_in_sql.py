@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-__all__ = ["FiguresInSql"]
+__all__ = ["FiguresInSql", "microseconds"]
 
 _NAME = re.compile(r"(llm_calls|workflow_runs|workflow_details)(?:\.w(\d{1,4}))?(?:\.(\d{5,}))?\.jsonl")
 
@@ -36,7 +36,7 @@ CREATE MACRO outcome_of(success, cancelled) AS
 """
 
 _CALLS = """
-CREATE VIEW every_call AS
+CREATE TABLE every_call AS
 WITH fields AS (
     SELECT
         slot, number, place, j,
@@ -75,7 +75,7 @@ WHERE moment IS NOT NULL;
 -- Old duplicate pairs: records that are equal but for the two marks, and follow one another within 100 ms, are a
 -- cluster (gaps and islands); in a cluster the n-th of one kind goes with the n-th of the other, and of the two the
 -- later in the file is not counted. This is the rule of docs/figures.md wherever there is only one way to pair.
-CREATE VIEW second_of_pair AS
+CREATE TABLE second_of_pair AS
 WITH half AS (
     SELECT
         slot, number, place, moment, has_run_key,
@@ -83,7 +83,8 @@ WITH half AS (
     FROM every_call
     WHERE is_old AND ((has_run_key AND user_id IS NULL) OR (NOT has_run_key AND user_id = 'workflow'))
 ), gap AS (
-    SELECT *, coalesce(moment - lag(moment) OVER (PARTITION BY same ORDER BY moment, number, place) > 100000, true) AS begins
+    SELECT *,
+        coalesce(moment - lag(moment) OVER (PARTITION BY same ORDER BY moment, number, place) > 100000, true) AS begins
     FROM half
 ), island AS (
     SELECT *, count(*) FILTER (begins) OVER (PARTITION BY same ORDER BY moment, number, place) AS cluster FROM gap
@@ -98,7 +99,7 @@ FROM numbered AS one
 JOIN numbered AS other USING (same, cluster, nth)
 WHERE one.has_run_key AND NOT other.has_run_key AND abs(one.moment - other.moment) <= 100000;
 
-CREATE VIEW given_up AS
+CREATE TABLE given_up AS
 SELECT slot, number, place, attempt ->> '$.outcome' AS why, number_at(attempt, '$.cost') AS cost
 FROM (
     SELECT slot, number, place, unnest(json_extract(j, '$.metadata.attune.attempts[*]')) AS attempt
@@ -106,7 +107,7 @@ FROM (
     WHERE stream = 'llm_calls'
 );
 
-CREATE VIEW calls AS
+CREATE TABLE calls AS
 SELECT
     moment, is_test, provider, tier, model, task, cost,
     coalesce(workflow_name, '') AS workflow,
@@ -120,7 +121,7 @@ SELECT
     CASE WHEN outcome_of(success, cancelled) <> 'error' THEN ''
          ELSE coalesce(nullif(text_at(j, '$.error_type'), ''), '_OTHER') END AS error,
     cost IS NULL AND coalesce(text_at(j, '$.metadata.attune.cost_source'), '') <> 'none' AS cost_is_unknown,
-    number_at(j, '$.metadata.attune.baseline_cost') AS baseline,
+    CASE WHEN cost IS NOT NULL THEN number_at(j, '$.metadata.attune.baseline_cost') END AS baseline,
     coalesce(input, 0) AS input,
     coalesce(output, 0) AS output,
     coalesce(whole_at(j, '$.metadata.attune.cache_read_tokens'), 0) AS cache_read,
@@ -144,7 +145,7 @@ WHERE (slot, number, place) NOT IN (SELECT (slot, number, place) FROM second_of_
 """
 
 _RUNS = """
-CREATE VIEW every_run AS
+CREATE TABLE every_run AS
 SELECT
     slot, number, place, stream, j,
     j ->> '$.run_id' AS run_id,
@@ -154,7 +155,7 @@ FROM lines
 WHERE stream <> 'llm_calls' AND json_type(j, '$.run_id') = 'VARCHAR' AND (j ->> '$.run_id') <> ''
     AND text_at(j, '$.workflow_name') IS NOT NULL AND time_at(j, '$.started_at') IS NOT NULL;
 
-CREATE VIEW runs AS
+CREATE TABLE runs AS
 SELECT
     row_number() OVER (ORDER BY stream, slot, number, place) AS id,
     moment, workflow, j,
@@ -171,7 +172,7 @@ FROM every_run
 WHERE stream = 'workflow_details'
     OR run_id NOT IN (SELECT run_id FROM every_run WHERE stream = 'workflow_details');
 
-CREATE VIEW every_stage AS
+CREATE TABLE every_stage AS
 SELECT
     moment, is_test, workflow,
     coalesce(text_at(stage, '$.stage_name'), '') AS stage,
@@ -190,7 +191,7 @@ FROM (
 )
 WHERE json_type(stage) = 'OBJECT';
 
-CREATE VIEW stages AS SELECT * FROM every_stage WHERE outcome <> 'skipped';
+CREATE TABLE stages AS SELECT * FROM every_stage WHERE outcome <> 'skipped';
 """
 
 _OUTCOMES = ", ".join(f"count(*) FILTER (outcome = '{name}') AS {name}" for name in ("ok", "error", "cancelled"))
@@ -211,6 +212,7 @@ _OF_CALLS = f"""
     count(*) FILTER (cost_is_unknown) AS unknown,
     coalesce(sum(baseline), 0) AS baseline,
     coalesce(sum(baseline - cost), 0) AS savings,
+    100 * sum(baseline - cost) / nullif(sum(baseline), 0) AS savings_percent,
     sum(input) AS input, sum(output) AS output,
     sum(cache_read) AS cache_read, sum(cache_write) AS cache_write, sum(reasoning) AS reasoning,
     sum(retries) AS retries,
@@ -278,16 +280,17 @@ class FiguresInSql:
         until: datetime | None = None,
         include_tests: bool = False,
     ) -> dict[tuple[str, ...], dict[str, Any]]:
-        """Return figures of calls, runs or stages, by any columns of that view; a group of nothing is not there."""
-        names = "".join(f'"{name}", ' for name in group_by)
+        """Return figures of calls, runs or stages, by any of their columns; a group of nothing is not there."""
+        keys = [f"by_{name}" for name in group_by]
+        columns = "".join(f'"{name}" AS by_{name}, ' for name in group_by)
         where = "true" if include_tests else "NOT is_test"
         for moment, compare in ((since, ">="), (until, "<")):
             if moment is not None:
-                where += f" AND moment {compare} {round(moment.timestamp() * 1e6)}"
-        grouping = f"GROUP BY {names.rstrip(', ')}" if names else ""
-        rows = self.ask(f"SELECT {names}{_FIGURES[what]} FROM {what} WHERE {where} {grouping}")
+                where += f" AND moment {compare} {microseconds(moment)}"
+        grouping = f"GROUP BY {', '.join(keys)}" if keys else ""
+        rows = self.ask(f"SELECT {columns}{_FIGURES[what]} FROM {what} WHERE {where} {grouping}")
         return {
-            tuple(row[name] for name in group_by): {key: value for key, value in row.items() if key not in group_by}
+            tuple(row[key] for key in keys): {key: value for key, value in row.items() if key not in keys}
             for row in rows
             if row[what]
         }
@@ -303,7 +306,10 @@ class FiguresInSql:
         return {**row, "skipped": row["skipped"] + self._no_json}
 
     def ask(self, statement: str) -> list[dict[str, Any]]:
-        """Return the rows of any statement over the views `calls`, `runs`, `stages`."""
+        """Return the rows of any statement over the tables `calls`, `runs` and `stages`.
+
+        Their `moment` is in microseconds since the epoch; rows with `is_test` were made under pytest.
+        """
         cursor = self._connection.execute(statement)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -322,6 +328,11 @@ class FiguresInSql:
                 elif line.strip():
                     self._no_json += 1
         return found
+
+
+def microseconds(moment: datetime) -> int:
+    """Return the tables' `moment` of an aware or local time: microseconds since the epoch."""
+    return round(moment.timestamp() * 1e6)
 
 
 def _is_object(line: bytes) -> bool:

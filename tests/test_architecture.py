@@ -17,13 +17,13 @@ SOURCE = TESTS.parent / "src" / "attune_monitoring"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "records", "redaction", "semconv", "yamlfile"}),
     frozenset({"figures", "mapping", "metrics", "pricing", "query", "responses", "schema", "store", "streams"}),
-    frozenset({"cache_savings", "config", "files", "grouping", "rollup", "runs", "run_tree", "scope"}),
+    frozenset({"alerts", "cache_savings", "config", "files", "grouping", "rollup", "runs", "run_tree", "scope"}),
     frozenset(
         {"content", "delivery", "history", "spans", "telemetry_backend", "otel_backend", "sampling", "following"}
     ),
     frozenset({"analytics", "calls", "leaving", "otlp", "multi_backend", "sources"}),
     frozenset({"wrapping", "recorder"}),
-    frozenset({"instruments", "importers", "exporters", "handed_in"}),
+    frozenset({"budgets", "exporters", "handed_in", "importers", "instruments"}),
     frozenset({"instrumentation", "running"}),
     frozenset({"observation"}),
     frozenset({"official"}),
@@ -51,11 +51,15 @@ INSTRUMENTATION = ("instrumentation", "instruments", "wrapping", "calls", "scope
 LAZY_THIRD_PARTY = (
     "opentelemetry.exporter.",
     "opentelemetry.sdk.metrics",
+    "apprise",
     "duckdb",
+    "email",
     "genai_prices",
     "grpc",
     "requests",
     "rich",
+    "smtplib",
+    "ssl",
     "yaml",
 )
 """Heavy or optional: imported by the function that needs it."""
@@ -70,6 +74,8 @@ LONGER_THAN_400_LINES = {"calls", "pricing.cost", "recorder", "records"}
 
 TESTED_BY = {
     "__init__": "test_architecture.py",
+    "alerts": "test_alerts_state.py",
+    "budgets": "test_budget.py",
     "content": "test_calls.py",
     "errors": "test_config.py",
     "following": "e2e/test_real_clients.py",

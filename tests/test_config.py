@@ -206,7 +206,7 @@ MISTAKES = {
         "alerts: []",
         [
             "monitoring.yaml:1:1: unknown key 'alerts'; known are service_name, enabled, storage_dir, backends, "
-            "content, sampling, pricing, tiers, retention, instrument, stream_proxy, error_messages"
+            "content, sampling, pricing, tiers, budgets, retention, instrument, stream_proxy, error_messages"
         ],
     ),
     "unknown backend": (

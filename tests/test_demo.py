@@ -33,8 +33,10 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Demo:
     folder = tmp_path / "here"
     folder.mkdir()
 
+    script = Path(sys.executable).with_name("empathy")
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+
     def run(*arguments: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        script = Path(sys.executable).with_name("empathy")
         done = subprocess.run(
             [script, "demo", *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True
         )

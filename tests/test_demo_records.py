@@ -91,6 +91,7 @@ def test_weekends_are_quiet(calls):
         lambda call: call.time_to_first_token_ms,
         lambda call: call.cost_source == "unknown",
         lambda call: call.cache_read_tokens,
+        lambda call: any(attempt.get("cost") for attempt in call.attempts),
         lambda call: call.run_id is None,
         lambda call: call.user_id and call.session_id,
     ],

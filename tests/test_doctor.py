@@ -146,6 +146,16 @@ def test_models_without_a_price_are_told_with_the_lines_that_price_them(examine,
     assert '    "ollama/my-llama": {input: 0.0, output: 0.0}' in told
 
 
+def test_a_suggested_price_must_be_filled_in_where_it_may_not_be_nothing(examine, storage, project):
+    write(storage, call(provider="some", model_id='big"one', estimated_cost=None, cost_source=None))
+    lines = texts(examine()[1]["Records"], "warning").splitlines()
+    start = lines.index("pricing:")
+    (project / "monitoring.yaml").write_text("\n".join(lines[start : start + 3]) + "\n")
+    status, found = examine()
+    assert status == 1
+    assert "found 'USD'" in texts(found["Configuration"], "error")
+
+
 def test_the_suggested_prices_are_a_valid_configuration(examine, storage, project):
     write(storage, call(provider="ollama", model_id="my-llama", estimated_cost=None, cost_source=None))
     advice = texts(examine()[1]["Records"], "warning")
@@ -231,10 +241,10 @@ def test_sizes_are_for_people(size, text):
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_the_report_fits_the_screen(project, storage, capsys, monkeypatch, columns):
+def test_the_report_fits_the_screen_but_for_what_is_to_be_copied(project, storage, capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
-    write(storage, call(model_id="m", estimated_cost=None, cost_source=None))
+    write(storage, call(model_id="m" * 250, estimated_cost=None, cost_source=None))
     with pytest.raises(SystemExit):
         main(["telemetry", "doctor"])
-    long = [line for line in capsys.readouterr().out.splitlines() if len(line) > columns]
-    assert all(len(max(line.split(), key=len)) > columns - 10 or line.startswith("      ") for line in long)
+    too_long = [line for line in capsys.readouterr().out.splitlines() if len(line) > columns]
+    assert all("m" * 250 in line or str(storage) in line for line in too_long)

@@ -31,7 +31,7 @@ GOLDEN = Path(__file__).with_name("golden")
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
 Row = dict[str, Any]
 Answer = dict[tuple[str, ...], Row]
-Ask = Callable[[Path, dict[str, Any], dict[str, Any]], Answer]
+Ask = Callable[[Path, dict[str, Any]], list[Answer]]
 
 
 def durations(name: str, latency: Latency) -> Row:
@@ -78,7 +78,11 @@ def span_of(question: dict[str, Any]) -> Span:
     return Span(since.timestamp() if since else None, until.timestamp() if until else None)
 
 
-def from_rollup(folder: Path, case: dict[str, Any], question: dict[str, Any]) -> Answer:
+def from_rollup(folder: Path, case: dict[str, Any]) -> list[Answer]:
+    return [ask_rollup(folder, case, question) for question in case["questions"]]
+
+
+def ask_rollup(folder: Path, case: dict[str, Any], question: dict[str, Any]) -> Answer:
     now = datetime.fromisoformat(question.get("now", case["now"])).timestamp()
     with History(folder, include_tests=question.get("include_tests", False), clock=lambda: now) as past:
         past.refresh()
@@ -90,7 +94,11 @@ def from_rollup(folder: Path, case: dict[str, Any], question: dict[str, Any]) ->
     return {labels: row_of(figures) for labels, figures in found.items()}
 
 
-def from_records(folder: Path, case: dict[str, Any], question: dict[str, Any]) -> Answer:
+def from_records(folder: Path, case: dict[str, Any]) -> list[Answer]:
+    return [ask_records(folder, question) for question in case["questions"]]
+
+
+def ask_records(folder: Path, question: dict[str, Any]) -> Answer:
     report = ReadReport()
     calls = list(
         read_all(folder, CALLS, LLMCallRecord.from_dict, order=lambda call: parse_time(call.timestamp), report=report)
@@ -122,17 +130,20 @@ def from_records(folder: Path, case: dict[str, Any], question: dict[str, Any]) -
     return {labels: row_of(figures) for labels, figures in found.items()}
 
 
-def from_sql(folder: Path, case: dict[str, Any], question: dict[str, Any]) -> Answer:
+def from_sql(folder: Path, case: dict[str, Any]) -> list[Answer]:
     with FiguresInSql(folder, time_zone=case["time_zone"]) as sql:
-        if question["figures"] == "notes":
-            return {(): sql.notes()}
-        return sql.figures(
-            question["figures"],
-            question["group_by"],
-            since=moment(question, "since"),
-            until=moment(question, "until"),
-            include_tests=question.get("include_tests", False),
-        )
+        return [
+            {(): sql.notes()}
+            if question["figures"] == "notes"
+            else sql.figures(
+                question["figures"],
+                question["group_by"],
+                since=moment(question, "since"),
+                until=moment(question, "until"),
+                include_tests=question.get("include_tests", False),
+            )
+            for question in case["questions"]
+        ]
 
 
 def load(name: str) -> dict[str, Any]:
@@ -140,10 +151,14 @@ def load(name: str) -> dict[str, Any]:
     return case
 
 
+def is_percentile(key: str) -> bool:
+    return key.endswith(("_p50", "_p95", "_p99"))
+
+
 def wanted_of(question: dict[str, Any]) -> dict[tuple[str, ...], Row]:
     return {
         tuple(row["of"]): {
-            key: pytest.approx(value, rel=0.036 if key[-4:] in ("_p50", "_p95", "_p99") else 1e-9, abs=1e-9)
+            key: value if value is None else pytest.approx(value, rel=0.036 if is_percentile(key) else 1e-9, abs=1e-9)
             for key, value in row.items()
             if key != "of"
         }
@@ -169,12 +184,9 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", CASES)
 def test_the_golden_records_give_the_figures_worked_out_by_hand(folder: Path, name: str, ask: Ask) -> None:
     case = load(name)
-    for question in case["questions"]:
+    for question, answer in zip(case["questions"], ask(folder, case), strict=True):
         wanted = wanted_of(question)
-        found = {
-            labels: {key: row[key] for key in wanted.get(labels, row)}
-            for labels, row in ask(folder, case, question).items()
-        }
+        found = {labels: {key: row[key] for key in wanted.get(labels, row)} for labels, row in answer.items()}
         assert found == wanted, question
 
 

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -222,6 +223,27 @@ class TestWhatWasReadIsThereNoMore:
             past.refresh()
             assert past.calls() == {}
             assert past.runs() == {}
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone of a process cannot be changed here")
+def test_times_without_an_offset_are_read_anew_in_another_time_zone(tmp_path, monkeypatch):
+    line = b'{"call_id":"a","timestamp":"2026-11-10T12:00:00"}\n'
+    (tmp_path / "llm_calls.jsonl").write_bytes(line)
+    noon = datetime(2026, 11, 10, 12, tzinfo=UTC).timestamp()
+    found = {}
+    try:
+        for zone in ("UTC", "America/New_York", "UTC"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            with history(tmp_path) as past:
+                past.refresh()
+                found[zone] = [
+                    hour for hour in (0, 5) if past.calls(span=Span(noon + hour * 3600, noon + hour * 3600 + 60))
+                ]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found == {"UTC": [0], "America/New_York": [5]}
 
 
 def test_a_line_that_is_not_finished_counts_when_it_is(tmp_path):

@@ -255,6 +255,20 @@ def test_costs_by_a_dimension_have_the_same_total(ask, storage):
     assert sum(cost for part in groups for cost in part.values()) == pytest.approx(1.25)
 
 
+def test_time_before_the_first_record_is_not_shown_as_a_cost_of_zero(ask, storage):
+    write(storage, call(30, estimated_cost=1.0), call(1, estimated_cost=1.0))
+    data = ask("costs")
+    assert data["over_time"][0]["calls"] == 1
+    assert 1.5 < data["cost_per_day"] < 1.7
+
+
+def test_columns_of_groups_are_as_many_as_can_be_told_apart(empathy, storage, monkeypatch):
+    models = ("claude-sonnet-4-5-20250929", "claude-sonnet-4-20250514", "claude-haiku-4-5-20251001")
+    write(storage, *(call(place, model_id=model) for place, model in enumerate(models, 1)))
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in empathy("costs", "--by", "model")[1]
+
+
 def test_too_many_bars_are_refused_with_the_way_out(empathy, storage):
     write(storage, call(24 * 300), call(1))
     status, _, err = empathy("costs", "--per", "hour", "--since", "all")

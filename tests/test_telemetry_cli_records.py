@@ -181,6 +181,23 @@ class TestCalls:
         out = empathy("calls", "--tz", "UTC", "--format", "json", *arguments)[1]
         assert [one["call_id"] for one in data_of(out)] == ["wanted"]
 
+    @pytest.mark.parametrize(
+        ("option", "attune"),
+        [
+            ("--truncated", {"finish_reasons": ["max_tokens"]}),
+            ("--unknown-cost", {"unknown": ["estimated_cost"], "cost_source": "unknown"}),
+        ],
+    )
+    def test_calls_to_be_looked_at_are_found_by_a_flag(self, empathy, store, option, attune):
+        store.log_call(call("other", attune={"finish_reasons": ["stop"]}))
+        store.log_call(call("failed", success=False, attune={"unknown": ["estimated_cost"], "cost_source": "none"}))
+        store.log_call(call("wanted", attune=attune))
+        assert [one["call_id"] for one in data_of(empathy("calls", option, "--format", "json")[1])] == ["wanted"]
+
+    def test_an_answer_that_was_cut_says_so(self, empathy, store):
+        store.log_call(call(attune={"finish_reasons": ["length"]}))
+        assert "  truncated" in empathy("calls")[1]
+
     def test_a_window_holds_its_beginning_and_not_its_end(self, empathy, store):
         for hour in (1, 2, 3):
             store.log_call(call(f"c{hour}", timestamp=f"2026-01-11T0{hour}:00:00Z"))
@@ -498,6 +515,11 @@ class TestArchive:
     def test_an_empty_folder_gives_the_next_step(self, empathy):
         assert "Nothing has been recorded" in empathy("archive", "--yes")[1]
 
+    def test_after_it_an_empty_folder_is_not_taken_for_a_new_one(self, empathy, store):
+        store.log_call(call())
+        empathy("archive", "--yes")
+        assert "since its history was moved to archive/" in empathy("summary")[1]
+
     def test_retention_needs_a_number_of_days(self, empathy):
         assert empathy("retention")[0] == 2
 
@@ -514,7 +536,7 @@ class TestGroup:
     def test_without_a_command_it_shows_the_commands_and_the_next_step(self, empathy):
         status, out, _ = empathy()
         assert status == 0
-        assert {"calls", "runs", "export", "query", "archive", "retention"} <= set(out.split())
+        assert {"calls", "runs", "export", "import", "query", "archive", "retention"} <= set(out.split())
         assert "Nothing has been recorded" in out
 
     @pytest.mark.parametrize("arguments", [["calls"], ["runs"], ["export"], ["runs", "--help"]])

@@ -1,6 +1,6 @@
-"""Writes docs/schema/monitoring.schema.json from the declaration that also checks monitoring.yaml.
+"""Writes docs/schema/*.json from the declarations that also check monitoring.yaml and alerts.yaml.
 
-`--check` writes nothing and exits with 1 when the file is stale.
+`--check` writes nothing and exits with 1 when a file is stale.
 """
 
 from __future__ import annotations
@@ -9,22 +9,28 @@ import json
 import sys
 from pathlib import Path
 
-from attune_monitoring.config import json_schema
+from attune_monitoring import config
+from attune_monitoring.alerts import declaration
 
-SCHEMA = Path(__file__).resolve().parent.parent / "docs" / "schema" / "monitoring.schema.json"
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
+SCHEMAS = {
+    FOLDER / "monitoring.schema.json": config.json_schema,
+    FOLDER / "alerts.schema.json": declaration.json_schema,
+}
 
 
 def main(arguments: list[str]) -> int:
-    """Write the schema, or with `--check` compare it; return the exit status."""
-    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-    if "--check" in arguments:
-        is_current = SCHEMA.is_file() and SCHEMA.read_text("utf-8") == text
-        if not is_current:
-            sys.stderr.write(f"{SCHEMA} is stale; run python tools/make_schema.py\n")
-        return 0 if is_current else 1
-    SCHEMA.parent.mkdir(parents=True, exist_ok=True)
-    SCHEMA.write_text(text, "utf-8")
-    return 0
+    """Write the schemas, or with `--check` compare them; return the exit status."""
+    status = 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for file, schema in SCHEMAS.items():
+        text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+        if "--check" not in arguments:
+            file.write_text(text, "utf-8")
+        elif not file.is_file() or file.read_text("utf-8") != text:
+            sys.stderr.write(f"{file} is stale; run python tools/make_schema.py\n")
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attune_monitoring.analytics import TelemetryAnalytics
+    from attune_monitoring.budgets import budget
     from attune_monitoring.config import Config
-    from attune_monitoring.errors import ConfigError, MonitoringError
+    from attune_monitoring.errors import BudgetExceeded, ConfigError, MonitoringError
     from attune_monitoring.instrumentation import annotate, llm_call, stage, tool, workflow
     from attune_monitoring.multi_backend import MultiBackend
     from attune_monitoring.providers import (
@@ -27,17 +29,20 @@ if TYPE_CHECKING:
     from attune_monitoring.telemetry_backend import TelemetryBackend, TelemetryStore, get_telemetry_store
 
 __all__ = [
+    "BudgetExceeded",
     "Config",
     "ConfigError",
     "LLMCallRecord",
     "MonitoringError",
     "MultiBackend",
     "OpenTelemetryBackend",
+    "TelemetryAnalytics",
     "TelemetryBackend",
     "TelemetryStore",
     "WorkflowRunRecord",
     "WorkflowStageRecord",
     "annotate",
+    "budget",
     "configure",
     "flush",
     "get_telemetry_store",
@@ -52,6 +57,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BudgetExceeded": "errors",
+    "TelemetryAnalytics": "analytics",
     "Config": "config",
     "ConfigError": "errors",
     "MonitoringError": "errors",
@@ -64,6 +71,7 @@ _HOMES = {
     "TelemetryStore": "telemetry_backend",
     "get_telemetry_store": "telemetry_backend",
     "annotate": "instrumentation",
+    "budget": "budgets",
     "llm_call": "instrumentation",
     "stage": "instrumentation",
     "tool": "instrumentation",
@@ -81,7 +89,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if home == "instrumentation":
+    if home in ("instrumentation", "budgets"):
         _wire()
     module = importlib.import_module(f"attune_monitoring.{home}")
     value = globals()[name] = getattr(module, name)

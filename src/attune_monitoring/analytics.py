@@ -253,7 +253,9 @@ class _BackendPast:
 
 
 def _span(since: datetime | None) -> Span:
-    return Span(None if since is None else since.timestamp())
+    if since is None or since.year == 1:  # `datetime.min`, which as local time may lie before the calendar begins
+        return Span()
+    return Span(since.timestamp())
 
 
 def _time(span: Span) -> datetime | None:

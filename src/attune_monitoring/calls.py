@@ -82,7 +82,7 @@ class LLMCall(Entered):
         self._once = [True]
         self._extra: dict[str, Any] = {}
         self._attempts: list[dict[str, Any]] = []
-        context = with_scope(context, Scope(outer.attributes, outer.run, self), span)
+        context = with_scope(context, Scope(outer.attributes, outer.run, self, outer.budget), span)
         # The official instrumentations then make no span of their own and put what they learn into this object.
         util = sys.modules.get(_UTIL_GENAI)
         if util is not None:

@@ -229,7 +229,7 @@ class Figures:
 
     @property
     def savings_percent(self) -> float | None:
-        """Savings in percent of the baseline of the calls that have one; None where that is zero."""
+        """Savings in percent of the baseline; None where that is zero."""
         return 100 * self.savings / self.baseline if self.baseline else None
 
     @property
@@ -242,7 +242,7 @@ class Figures:
 def count_call(record: LLMCallRecord) -> tuple[float, ...]:
     """Return what one call adds to each of `CALL_SUMS`."""
     cost = record.cost
-    baseline = record.baseline_cost
+    baseline = record.baseline_cost if cost is not None else None  # nothing is saved against what is not known
     retry_waste = fallback_waste = 0.0
     for attempt in record.attempts:
         wasted = attempt.get("cost")
@@ -256,7 +256,7 @@ def count_call(record: LLMCallRecord) -> tuple[float, ...]:
         cost or 0.0,
         cost is None and record.cost_source != "none",
         baseline or 0.0,
-        0.0 if cost is None or baseline is None else baseline - cost,
+        0.0 if baseline is None or cost is None else baseline - cost,
         record.input_tokens or 0,
         record.output_tokens or 0,
         record.cache_read_tokens or 0,
@@ -277,7 +277,7 @@ def is_counted(record: Any, *, include_tests: bool = False) -> bool:
 
 TWIN_WINDOW = 64
 """Records of earlier writers between which a duplicate pair is looked for."""
-_TWIN_SECONDS = 0.1
+_TWIN_SECONDS = 0.1000005  # half a microsecond more: seconds since the epoch are no finer as floats
 PLACEHOLDER_USER = "workflow"
 """What earlier writers gave as the user of a call that belonged to a workflow."""
 

@@ -171,6 +171,22 @@ class History:
             found.setdefault(labels, StageFigures()).merge_row(outcome, sums, duration)
         return found
 
+    def hourly(
+        self, column: str, group_by: Sequence[str] = (), *, span: Span = ALWAYS, filters: Sequence[Filter] = ()
+    ) -> dict[tuple[str, ...], dict[int, float]]:
+        """Return sums by group and beginning of the hour, for calls that count, or runs; from the roll-up only.
+
+        Groups beyond those that have cells of their own are one, `__other__`.
+
+        Args:
+            column: one of `CALL_SUMS`, or `runs`.
+            group_by: of the roll-up's dimensions; runs have workflow, project and outcome.
+            span: from the beginning of an hour.
+            filters: on the same dimensions.
+        """
+        cube = RUNS if column == "runs" else CALLS
+        return self._rollup.hourly(cube, column, group_by=group_by, span=span, filters=filters)
+
     def notes(self, span: Span = ALWAYS) -> Notes:
         """Return what the figures of a span leave out (to the hour)."""
         left = self._rollup.left_out(span)

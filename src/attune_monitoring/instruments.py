@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 from attune_monitoring import semconv as sc
 from attune_monitoring.calls import NO_CALL, LLMCall, start_call
 from attune_monitoring.records import encode_line
-from attune_monitoring.scope import Entered, Run, Scope, scope_of, with_scope
+from attune_monitoring.scope import HOOKS, Entered, Run, Scope, scope_of, with_scope
 from attune_monitoring.spans import end_span
 from attune_monitoring.wrapping import Instrument
 
@@ -107,7 +107,7 @@ class Workflow(Instrument[_RunEntered]):
         if self._trigger is not None:
             attributes[sc.RUN_TRIGGER] = self._trigger
         self._source(attributes)
-        scope = Scope(inherited, run, None)
+        scope = Scope(inherited, run, None, outer.budget)
         inside = with_scope(context, scope)  # the recorder finds the run in the parent context
         span = tracer.start_span(f"{sc.INVOKE_WORKFLOW} {name}", inside, SpanKind.INTERNAL, attributes)
         return _RunEntered(span, inside, scope, run.run_id)
@@ -148,7 +148,7 @@ class Stage(Instrument[_StageEntered]):
         self._source(attributes)
         span = tracer.start_span(f"stage {name}", context, SpanKind.INTERNAL, attributes)
         inherited[sc.STAGE_ID] = f"{span.get_span_context().span_id:016x}"
-        return _StageEntered(span, context, Scope(inherited, outer.run, None))
+        return _StageEntered(span, context, Scope(inherited, outer.run, None, outer.budget))
 
 
 class Tool(Instrument[_SpanEntered]):
@@ -178,7 +178,7 @@ class Tool(Instrument[_SpanEntered]):
             attributes[sc.TOOL_TYPE] = self._type
         self._source(attributes)
         span = tracer.start_span(f"{sc.EXECUTE_TOOL} {name}", context, SpanKind.INTERNAL, attributes)
-        return _SpanEntered(span, context, Scope(outer.attributes, outer.run, None))
+        return _SpanEntered(span, context, Scope(outer.attributes, outer.run, None, outer.budget))
 
 
 class Annotate(Instrument[Entered]):
@@ -195,7 +195,7 @@ class Annotate(Instrument[Entered]):
         inherited = {**outer.attributes, **self._annotations}
         if self._metadata:
             inherited[sc.METADATA] = _metadata_text(outer.attributes.get(sc.METADATA), self._metadata)
-        return Entered(with_scope(context, Scope(inherited, outer.run, outer.call)))
+        return Entered(with_scope(context, Scope(inherited, outer.run, outer.call, outer.budget)))
 
 
 def _metadata_text(outer: str | None, metadata: Mapping[str, Any]) -> str:
@@ -218,6 +218,8 @@ class LLMCallInstrument(Instrument[LLMCall]):
         self._span_name = span_name
 
     def _start(self, tracer: trace.Tracer) -> LLMCall:
+        if HOOKS.budget is not None:
+            HOOKS.budget()
         if self._code is not None and not self._located:
             self._located = True
             self._source(self._attributes)

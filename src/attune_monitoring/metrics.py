@@ -96,7 +96,7 @@ class Instruments:
             elif record.cost_source != "none":
                 series.unknown += 1
             baseline = record.baseline_cost
-            if baseline is not None and math.isfinite(baseline):
+            if cost is not None and baseline is not None and math.isfinite(baseline):
                 series.baseline = (series.baseline or 0.0) + baseline
             tokens = series.tokens
             if record.input_tokens:

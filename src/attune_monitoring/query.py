@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
-from typing import Literal, NamedTuple, Protocol, get_args
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,7 +14,18 @@ import msgspec
 from attune_monitoring import semconv as sc
 from attune_monitoring.errors import SourceError
 
-__all__ = ["AGGREGATIONS", "Aggregation", "Answer", "Filter", "Query", "Source", "Window", "dimensions_of", "metric_of"]
+__all__ = [
+    "AGGREGATIONS",
+    "Aggregation",
+    "Answer",
+    "Filter",
+    "HourlySource",
+    "Query",
+    "Source",
+    "Window",
+    "dimensions_of",
+    "metric_of",
+]
 
 Aggregation = Literal["sum", "count", "avg", "min", "max", "p50", "p95", "p99", "rate", "ratio"]
 AGGREGATIONS: tuple[str, ...] = get_args(Aggregation)
@@ -50,7 +61,7 @@ class Window(msgspec.Struct, frozen=True):
         """
         if text in ("today", "day", "week", "month"):
             return cls(calendar="day" if text == "today" else text)  # type: ignore[arg-type]
-        match = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+        match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
         if match is None or int(match[1]) == 0:
             raise SourceError(f"no window: {text[:40]!r}; write 5m, 24h, 7d, or today, week, month")
         return cls(seconds=int(match[1]) * _UNITS[match[2]])
@@ -60,14 +71,23 @@ class Window(msgspec.Struct, frozen=True):
 
         Args:
             now: an aware time.
+
+        Raises:
+            SourceError: there is no such time zone, or no such time.
         """
+        zone = _zone(self.time_zone)
+        try:
+            return self._bounds(now, zone)
+        except (ValueError, OverflowError) as error:
+            raise SourceError("the window begins before the year 1; ask for a shorter one") from error
+
+    def _bounds(self, now: datetime, zone: tzinfo | None) -> tuple[datetime, datetime]:
         if self.calendar is None:
             end = now - timedelta(seconds=self.seconds * self.back)
             start = end - timedelta(seconds=self.seconds)
             if self.back:
                 end = _full(end, self.seconds)
             return _full(start, self.seconds), end.astimezone(UTC)
-        zone = _zone(self.time_zone)
         local = now.astimezone(zone)
         begins = [_begin(local, self.calendar, self.back, zone), _begin(local, self.calendar, self.back - 1, zone)]
         return begins[0].astimezone(UTC), (begins[1] if self.back else now).astimezone(UTC)
@@ -170,11 +190,35 @@ class Source(Protocol):
 
     name: str
 
+    def changed(self) -> bool:
+        """Take in what is new; return whether there was anything."""
+        ...
+
     def answer(self, queries: Sequence[Query], now: datetime) -> list[list[Answer]]:
         """Return the answers to each query, in the order of the labels; a query without data has none.
 
         Raises:
             SourceError: a query makes no sense, or the source cannot be asked.
+        """
+        ...
+
+
+@runtime_checkable
+class HourlySource(Source, Protocol):
+    """A source that knows its history by the hour, which anomalies and forecasts are made from."""
+
+    def hourly(self, query: Query, start: float, end: float) -> dict[tuple[str, ...], dict[int, float]]:
+        """Return the sums of a counter by group (values of `group_by`) and beginning of the hour.
+
+        Hours without records are missing.
+
+        Args:
+            query: metric, filters and groups; its window and aggregation are not looked at.
+            start: beginning of an hour (seconds since the epoch).
+            end: without this; at most now.
+
+        Raises:
+            SourceError: there are no sums by the hour of that.
         """
         ...
 

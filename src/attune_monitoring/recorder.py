@@ -239,6 +239,8 @@ class Recorder:
                 sink.call(record)
         for sink in self._metric_sinks:
             sink.call(record)
+        if opened is not None and opened.scope.budget is not None:
+            opened.scope.budget.add(record)
         run = opened.run if opened is not None else None
         if run is None and record.run_id is not None and span.scope == sc.SCOPE:
             run = self._runs.get(record.run_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 import os
 import time
@@ -18,6 +19,8 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 
 from attune_monitoring import semconv as sc
+from attune_monitoring.budgets.block import ask_blocks
+from attune_monitoring.budgets.limits import Limits, SpentReader
 from attune_monitoring.config import Config, pricing_of
 from attune_monitoring.content import keeper
 from attune_monitoring.delivery import DeliveryProcessor, MetricDelivery, all_within, reserve
@@ -87,6 +90,7 @@ class Running:
         records: list[Sink] = [*([self.files] if self.files is not None else []), *sinks]
         self.recorder = Recorder(records, pricing, origin_of(config), content=config.content.on_spans)
         self._pricing = pricing
+        self._limits = self._watch_budgets() if config.budgets else None
         self.fill_hooks()
         folder = os.fspath(config.storage_dir) if self.files is not None else f"memory {id(self)}"
         self._processors: list[SpanProcessor] = [RecorderProcessor(self.recorder, folder), *processors]
@@ -114,6 +118,21 @@ class Running:
         HOOKS.content = keeper(self.config.content)
         HOOKS.error_messages = self.config.error_messages
         HOOKS.stream_proxy = self.config.stream_proxy
+        if self._limits is not None:
+            HOOKS.budget = self._limits.ask
+        elif HOOKS.budget is not None:
+            HOOKS.budget = ask_blocks
+
+    def _watch_budgets(self) -> Limits:
+        def open_reader() -> SpentReader:
+            # It brings SQLite, which nothing else here needs: the thread that uses it loads it.
+            folder = importlib.import_module("attune_monitoring.budgets.folder")
+            reader: SpentReader = folder.FolderSpending(self.config.storage_dir)
+            return reader
+
+        limits = Limits(self.config.budgets, open_reader if self.files is not None else None)
+        self.recorder.add_metrics(limits)
+        return limits
 
     def _start_metrics(self, readers: Sequence[MetricReader]) -> None:
         from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -219,6 +238,8 @@ class Running:
         """Flush and stop everything of ours, all of it together within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         self.recorder.close()
+        if self._limits is not None:
+            self._limits.close()
         work: list[Callable[[], object]] = [functools.partial(_deliver_last, delivery) for delivery in self.delivery]
         work += [reader.shutdown for reader in self._readers]
         done = all_within(timeout, work)

@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -17,11 +17,14 @@ from attune_monitoring.mapping import Pricer
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
+    from attune_monitoring.records import LLMCallRecord
+
 __all__ = [
     "HOOKS",
     "NOTHING_ENTERED",
     "NO_SCOPE",
     "OBSERVED",
+    "Budget",
     "Entered",
     "Hooks",
     "Run",
@@ -45,15 +48,25 @@ class Run:
         self.parent = parent
 
 
+class Budget(Protocol):
+    """What adds up the cost of the calls inside."""
+
+    def add(self, record: LLMCallRecord) -> None:
+        """Take a call that has ended."""
+
+
 class Scope:
-    """What holds for all that runs inside: the attributes that calls inherit, the run, and the LLM call around it."""
+    """What holds for all that runs inside: what calls inherit, the run, the LLM call and the budget around it."""
 
-    __slots__ = ("attributes", "call", "run")
+    __slots__ = ("attributes", "budget", "call", "run")
 
-    def __init__(self, attributes: Mapping[str, Any], run: Run | None, call: object | None) -> None:
+    def __init__(
+        self, attributes: Mapping[str, Any], run: Run | None, call: object | None, budget: Budget | None = None
+    ) -> None:
         self.attributes = attributes
         self.run = run
         self.call = call
+        self.budget = budget
 
 
 NO_SCOPE = Scope({}, None, None)
@@ -82,6 +95,8 @@ class Hooks:
         self.pricing: Pricer | None = None
         self.content: Callable[[str], str] | None = None
         """Caps and masks content; None where content must not be captured."""
+        self.budget: Callable[[], None] | None = None
+        """Asked before a call begins; raises BudgetExceeded. None where there is no budget."""
         self.error_messages = True
         self.stream_proxy = True
         self.failures: Counter[str] = Counter()

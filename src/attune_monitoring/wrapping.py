@@ -19,6 +19,7 @@ from opentelemetry import trace
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.calls import LLMCall
+from attune_monitoring.errors import BudgetExceeded
 from attune_monitoring.scope import HOOKS, NOTHING_ENTERED, Entered
 
 __all__ = ["Instrument"]
@@ -56,6 +57,8 @@ class Instrument(Generic[_E]):
                 return nothing
             entered = self._start(tracer)
             entered.attach()
+        except BudgetExceeded:  # the one thing that is told to the program, which asked for it
+            raise
         except RecursionError:  # the user's function may still fit where we and a log message do not
             return nothing
         except Exception as error:

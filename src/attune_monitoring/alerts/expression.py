@@ -194,7 +194,7 @@ def evaluate(expression: Expression, values: Values) -> tuple[bool | None, float
         right, other = evaluate(expression.right, values)
         decides = expression.operator == "or"
         if left is decides or right is decides:
-            return decides, value
+            return decides, value if value is not None else other
         return (None if left is None or right is None else not decides), value if value is not None else other
     if isinstance(expression, Not):
         holds, value = evaluate(expression.condition, values)

@@ -9,7 +9,8 @@ from typing import Any
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.errors import ConfigError, SourceError
-from attune_monitoring.query import Aggregation, Filter, Query, Window, metric_of
+from attune_monitoring.query import Aggregation, Filter, Query, Window, dimensions_of, metric_of
+from attune_monitoring.schema import nearest
 
 from .expression import Expression, Measure
 
@@ -122,17 +123,27 @@ def measure_of(
     """
     metric = METRICS[name].name if name in METRICS else name
     filters = []
-    for dimension, wanted in where.items():
-        values = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-        filters.append(Filter(dimension_of(dimension), tuple(map(str, values))))
     try:
+        for dimension, wanted in where.items():
+            _check_dimension(name, metric, dimension)
+            values = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+            filters.append(Filter(dimension_of(dimension), tuple(map(str, values))))
         over = window if isinstance(window, Window) else Window.of(window)
         query = Query(metric, over, aggregation, tuple(filters))
         query.check()
     except SourceError as error:
         raise ConfigError(str(error)) from error
     shown = "".join(f", {key}={value!r}" for key, value in where.items())
-    return Measure(query, f"{name}.{aggregation}({_shown(window)!r}{shown})", factor)
+    scale = "" if factor == 1 else f"{factor:g} * "
+    return Measure(query, f"{scale}{name}.{aggregation}({_shown(window)!r}{shown})", factor)
+
+
+def _check_dimension(name: str, metric: str, dimension: str) -> None:
+    has = dimensions_of(metric)
+    if dimension_of(dimension) not in has:
+        short = [one for one, full in DIMENSIONS.items() if full in has]
+        hint = nearest(dimension, short)
+        raise ConfigError(f"{name} has no dimension '{dimension}'{hint}; it has {', '.join(short)}")
 
 
 def _shown(window: str | Window) -> str:

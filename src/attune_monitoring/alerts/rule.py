@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import msgspec
 
@@ -14,7 +14,7 @@ from attune_monitoring.errors import ConfigError
 from attune_monitoring.query import dimensions_of
 
 from .expression import Comparison, Expression, Number, measures
-from .metrics import MetricType, dimension_of
+from .metrics import DIMENSIONS, MetricType, dimension_of
 
 __all__ = ["AlertAction", "AlertCondition", "AlertRule", "Operator", "Severity", "alert", "seconds_of"]
 
@@ -94,7 +94,7 @@ class AlertRule:
         severity: info, warning or critical.
         for_: how long the condition must hold before the rule fires (seconds, or text like `5m`; as all durations).
         keep_firing_for: how long it goes on firing after the condition has ceased to hold.
-        by: dimensions; each combination of values is an alert of its own.
+        by: dimensions; each combination of values is an alert of its own; by default what the condition asks for.
         no_data: what no data means: `ok` ends it, `alert` fires it, `keep` leaves it as it is.
         min_samples: with fewer records behind a value there is no data; 10 for rates, else 0.
         eval_delay: how long before now windows end, for records that arrive late.
@@ -164,6 +164,8 @@ class AlertRule:
                     resolve_when = ~Comparison(sign, measured, _threshold(resolve_threshold))
                 dimensions = dimensions or kind.by
                 name = name or f"{kind.value} {sign} {threshold:g}"
+            if when is not None:
+                dimensions = dimensions or _asked_by(when)
             values = {
                 "name": name,
                 "when": when,
@@ -213,6 +215,13 @@ class AlertRule:
                         )
 
 
+def _asked_by(when: Expression) -> tuple[str, ...]:
+    """Return the dimensions that a condition itself asks for, as `anomaly("cost", by="model")` does."""
+    short = {full: name for name, full in DIMENSIONS.items()}
+    asked = (name for measure in measures(when) for name in measure.query.group_by)
+    return tuple(dict.fromkeys(short.get(name, name) for name in asked))
+
+
 def _threshold(value: float | None) -> Number:
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ConfigError("a threshold is missing, or is no number")
@@ -231,6 +240,14 @@ def seconds_of(value: str | float) -> float:
     if text[-1:] in _UNITS and text[:-1].isdigit() and len(text) < 9:
         return float(int(text[:-1]) * _UNITS[text[-1]])
     raise ConfigError(f"no duration: {text[:40]!r}; write 30s, 5m, 2h or 7d")
+
+
+@overload
+def alert(function: Callable[[Any], bool | None], /) -> AlertRule: ...
+
+
+@overload
+def alert(*, name: str | None = None, **options: Any) -> Callable[[Callable[[Any], bool | None]], AlertRule]: ...
 
 
 def alert(function: Callable[[Any], bool | None] | None = None, /, *, name: str | None = None, **options: Any) -> Any:

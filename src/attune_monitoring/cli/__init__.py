@@ -6,6 +6,7 @@ import importlib
 import io
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 
 import click
 
@@ -17,6 +18,7 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "telemetry": ("attune_monitoring.cli.telemetry", "What was recorded: calls, runs, costs; export and archive."),
+    "alerts": ("attune_monitoring.cli.alerts", "Rules that watch what is recorded, and tell you once."),
     "demo": ("attune_monitoring.cli.demo", "Record a small simulated pipeline and show what was recorded."),
 }
 """Name → the module whose `command` it is, and its line in the help, for which nothing needs to be loaded."""
@@ -36,21 +38,22 @@ def _cli(context: click.Context) -> None:
     Without a command: what has been recorded for this folder, and the next step.
     """
     if context.invoked_subcommand is None:
-        text = importlib.import_module("attune_monitoring.cli.welcome").welcome(context.info_name or "empathy")
+        text = importlib.import_module("attune_monitoring.cli.welcome").welcome()
         click.echo(text, nl=False)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, *, now: datetime | None = None) -> None:
     """Run the command line and exit: 0 fine, 1 found something or failed, 2 wrong usage.
 
     Args:
         arguments: what stands after the command's name; those of the process by default.
+        now: the present, aware; that of the clock by default.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
     try:
-        _cli.main(None if arguments is None else list(arguments))
+        _cli.main(None if arguments is None else list(arguments), obj=now)
     except MonitoringError as error:
         click.echo(f"Error: {redact(str(error))}", err=True)
         sys.exit(1)

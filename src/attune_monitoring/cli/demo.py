@@ -16,6 +16,8 @@ from attune_monitoring.cli.demo_pipeline import run_pipeline
 from attune_monitoring.cli.demo_provider import simulated_provider
 from attune_monitoring.cli.demo_records import write_records
 from attune_monitoring.cli.demo_report import Recorded, print_report
+from attune_monitoring.cli.present import present
+from attune_monitoring.cli.render import program
 from attune_monitoring.config import load_config
 from attune_monitoring.errors import ConfigError, MonitoringError, StoreError
 from attune_monitoring.store import CALLS, prepare_folder, segments
@@ -35,8 +37,7 @@ _FLUSH_SECONDS = 3.0
 @click.option("--records", type=click.IntRange(1, 50_000_000), help="Write so many invented calls instead.")
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=30, show_default=True, help="With --records: over …")
 @click.option("--seed", type=int, default=1, show_default=True, help="With --records: of the random numbers.")
-@click.pass_context
-def command(context: click.Context, *, otlp: bool, records: int | None, days: float, seed: int) -> None:
+def command(*, otlp: bool, records: int | None, days: float, seed: int) -> None:
     """Record a small simulated pipeline and show what was recorded.
 
     The pipeline is real, the provider is simulated on this machine: nothing is sent over the network (but for --otlp),
@@ -45,12 +46,11 @@ def command(context: click.Context, *, otlp: bool, records: int | None, days: fl
     With --records, invented calls and runs of a whole team are written there, for trying `empathy telemetry`.
     """
     folder = Path.cwd() / FOLDER
-    program = context.find_root().info_name or "empathy"
     if records is not None and otlp:
         raise click.UsageError("--otlp sends the pipeline; invented records are not sent")
     _prepare(folder)
     if records is not None:
-        _invent(folder, records, days, seed, program)
+        _invent(folder, records, days, seed)
         return
     earlier = any(segment.path.stat().st_size for segment in segments(folder, CALLS))
     _configure(folder, otlp=otlp)
@@ -62,26 +62,27 @@ def command(context: click.Context, *, otlp: bool, records: int | None, days: fl
     delivered = attune_monitoring.flush(_FLUSH_SECONDS)
     attune_monitoring.shutdown()
     recorded = _read(folder, since)
-    print_report(console, recorded, folder=Path(FOLDER), earlier=earlier, program=program)
+    print_report(console, recorded, folder=Path(FOLDER), earlier=earlier, program=program())
     if otlp and not delivered:
         raise MonitoringError("the OTLP endpoint did not take everything; is it running, and is its address right?")
 
 
-def _invent(folder: Path, count: int, days: float, seed: int, program: str) -> None:
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+def _invent(folder: Path, count: int, days: float, seed: int) -> None:
+    talk = Console(stderr=True)
+    with Progress(console=talk, transient=True, disable=not talk.is_terminal) as progress:
         task = progress.add_task("writing", total=count)
         written = write_records(
             folder,
             count=count,
             days=days,
             seed=seed,
-            now=datetime.now(UTC),
+            now=present(),
             progress=lambda calls: progress.update(task, completed=calls),
         )
     click.echo(f"{written.calls:,} invented calls in {written.runs:,} runs, {written.cost:,.2f} USD, are in {FOLDER}")
     click.echo("Look at them, and delete the folder at will:")
-    for line in ("calls", "runs --last", "export --output calls.csv"):
-        click.echo(f"  {program} telemetry {line} --dir {FOLDER}")
+    for line in ("summary", "runs --last", "costs"):
+        click.echo(f"  {program()} telemetry {line} --dir {FOLDER}")
 
 
 def _prepare(folder: Path) -> None:

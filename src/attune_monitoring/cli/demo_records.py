@@ -51,6 +51,8 @@ _OUTAGE = 0.4
 _OUTAGE_SECONDS = 3 * 3600
 _TROUBLE, _TROUBLE_IN_OUTAGE, _TROUBLE_AGAIN = 0.015, 0.3, 0.3
 """How likely an attempt fails: at first, in an outage, and after one that failed."""
+_UNUSABLE = 0.4
+"""How likely an attempt that is given up had answered, and is paid for; local models cost nothing and are left out."""
 _STEP = 2000
 """Calls between two reports of progress."""
 
@@ -226,7 +228,11 @@ class _Writer:
             cheaper = CHEAPER.get(stage.tier) if len(attempts) == 1 else None
             if len(attempts) >= 2 or error[0] == "context_length_exceeded":
                 break
-            attempts.append(_attempt(model, "fallback" if cheaper else "retry", lasted, error[0]))
+            why = "fallback" if cheaper else "retry"
+            if model.tier != "unknown" and rng.random() < _UNUSABLE:
+                attempts.append(_unusable(model, why, lasted, used, output, at))
+            else:
+                attempts.append(_attempt(model, why, lasted, error[0]))
             model = self._model(cheaper) if cheaper else model
             error = None
             trouble = _TROUBLE_AGAIN
@@ -261,6 +267,13 @@ class _Writer:
         cost, source, baseline, _ = DEFAULT.quote(
             model.provider, model.name, used, output, cached or 0, 0, 0, 0, None, span[1] / SECOND
         )
+        if error:
+            used, output, cost, source, baseline, cached = 0, 0, 0.0, "none", 0.0, None
+        paid = [attempt for attempt in attempts if "cost" in attempt]
+        for attempt in paid:
+            used, output, source = used + attempt["input_tokens"], output + attempt["output_tokens"], "table"
+            cost, baseline = (cost or 0.0) + attempt["cost"], (baseline or 0.0) + attempt["baseline_cost"]
+        answered = paid or not error
         fallback = any(attempt["outcome"] == "fallback" for attempt in attempts)
         reasoning = output // 3 if model.name.startswith(("gpt-5", "gemini-2.5")) else None
         cut = self._rng.random() < 0.004
@@ -276,9 +289,9 @@ class _Writer:
             provider=model.provider,
             tier=model.tier,
             model_id=model.name,
-            input_tokens=None if error else used,
-            output_tokens=None if error else output,
-            estimated_cost=None if error else cost,
+            input_tokens=used if answered else None,
+            output_tokens=output if answered else None,
+            estimated_cost=cost if answered else None,
             latency_ms=round((span[1] - span[0]) / 1_000_000),
             fallback_used=fallback,
             fallback_chain=[f"{wanted.provider}:{wanted.tier}", f"{model.provider}:{model.tier}"] if fallback else [],
@@ -294,12 +307,12 @@ class _Writer:
             run_id=scope.run_id if scope else None,
             stage_id=stage_id,
             request_model=model.name,
-            cache_read_tokens=None if error else cached,
+            cache_read_tokens=cached,
             reasoning_tokens=None if error else reasoning,
             time_to_first_token_ms=first_ms,
             finish_reasons=[] if error else ["length"] if cut else ["stop"],
-            cost_source="none" if error else "unknown" if cost is None else source,
-            baseline_cost=None if error or cost is None else baseline,
+            cost_source="unknown" if cost is None else source,
+            baseline_cost=baseline if answered and cost is not None else None,
             attempts=attempts,
             project=scope.workflow.project if scope else None,
             **ORIGIN,
@@ -324,4 +337,18 @@ def _attempt(model: Model, outcome: str, duration_ms: int, error_type: str) -> d
         "duration_ms": duration_ms,
         "error_type": error_type,
         "cost_source": "none",
+    }
+
+
+def _unusable(model: Model, outcome: str, duration_ms: int, used: int, output: int, at_ns: int) -> dict[str, Any]:
+    """An attempt whose answer could not be used."""
+    cost, source, baseline, _ = DEFAULT.quote(
+        model.provider, model.name, used, output, 0, 0, 0, 0, None, at_ns / SECOND
+    )
+    return _attempt(model, outcome, duration_ms, "JSONDecodeError") | {
+        "input_tokens": used,
+        "output_tokens": output,
+        "cost": cost or 0.0,
+        "baseline_cost": baseline or 0.0,
+        "cost_source": source,
     }

@@ -44,7 +44,7 @@ def print_report(console: Console, recorded: Recorded, *, folder: Path, earlier:
         recorded: what this run of the demo recorded.
         folder: where it was recorded, relative to the working directory.
         earlier: whether the folder held records before.
-        program: the name under which the command was called.
+        program: how to call the command again.
     """
     roots = [run for run in recorded.runs if run.parent_run_id is None]
     _heading(console, "Calls", "one line each in the file of calls")
@@ -189,10 +189,10 @@ def _files(folder: Path, *, earlier: bool) -> Iterator[str]:
 
 
 def _next_steps(folder: Path, program: str) -> Iterator[str]:
-    yield "1. Look at the newest call as it stands in the file:"
-    yield f"     tail -n 1 {folder / CALLS}.jsonl | python3 -m json.tool"
+    yield "1. Ask what they cost, and where; `telemetry --help` says what else there is."
+    yield f"     {program} telemetry summary --dir {folder}"
     yield "2. Record your own program: two lines, above the function that asks the model."
     yield "     from attune_monitoring import llm_call"
     yield "     @llm_call"
-    yield "3. Run it, and see what was recorded for the folder that you are in:"
-    yield f"     {program}"
+    yield "3. Run it, and ask the same of the folder that you are in:"
+    yield f"     {program} telemetry summary"

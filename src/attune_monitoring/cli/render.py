@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import click
 import msgspec
 
 from attune_monitoring.redaction import redact
+from attune_monitoring.store import ARCHIVE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -318,18 +320,34 @@ def notes(lines: Iterable[str]) -> None:
 
 @functools.cache
 def program() -> str:
-    """Return the name under which the command was called."""
-    name = Path(sys.argv[0]).stem
-    return name if name in ("empathy", "attune-monitoring") else "empathy"
+    """Return how to call the command again: by its name, or by its path where the name leads elsewhere or nowhere."""
+    called = Path(sys.argv[0])
+    if called.stem not in ("empathy", "attune-monitoring"):
+        return "empathy"
+    found = shutil.which(called.stem)
+    try:
+        if found is not None and called.samefile(found):
+            return called.stem
+        return os.fspath(called.relative_to(Path.cwd()) if called.is_absolute() else called)
+    except (OSError, ValueError):
+        return os.fspath(called)
 
 
 def empty(folder: Path) -> str:
-    """Return what is said of a folder without records: the next step."""
+    """Return what is said of a folder without records: the next step, within 80 columns but for a long path."""
+    if (folder / ARCHIVE).is_dir():
+        return f"Nothing has been recorded in {_near(folder)} since its history was moved to {ARCHIVE}/ there."
     return (
         f"Nothing has been recorded in {_near(folder)} yet.\n"
-        f"Two lines in your program record a call: `from attune_monitoring import llm_call`, and `@llm_call` above\n"
-        f"the function that returns the response. To try with invented records: {program()} demo --records 1000,\n"
-        f"then the same command with --dir .empathy-demo"
+        "Two lines in your program record a call of a language model:\n"
+        "\n"
+        "    from attune_monitoring import llm_call      # one\n"
+        "\n"
+        "    @llm_call                                   # two: above a function that\n"
+        "    def ask(question): ...                      #      returns the response\n"
+        "\n"
+        f"To look around first, with invented records: {program()} demo --records 1000,\n"
+        "then the same command with --dir .empathy-demo"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from attune_monitoring.cli.render import program
 from attune_monitoring.config import Config, load_config
 from attune_monitoring.errors import StoreError
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, parse_time
@@ -19,11 +20,8 @@ _NEWEST = 5
 _CHUNK = 1 << 20
 
 
-def welcome(command: str) -> str:
+def welcome() -> str:
     """Return the text; nothing is written, no folder is made.
-
-    Args:
-        command: the name under which the program was called.
 
     Raises:
         ConfigError: monitoring.yaml or the environment is wrong.
@@ -33,13 +31,13 @@ def welcome(command: str) -> str:
     folder = config.storage_dir
     try:
         has_data = any(segment.path.stat().st_size for stream in (CALLS, RUNS) for segment in segments(folder, stream))
-        lines = _filled(folder) if has_data else _empty(folder, command)
+        lines = _filled(folder) if has_data else _empty(folder)
     except OSError as error:
         raise StoreError(f"{error.filename}: cannot be read: {error.strerror}; mend its permissions") from error
-    return "\n".join([*lines, *_notes(config), f"Help: {command} --help"]) + "\n"
+    return "\n".join([*lines, *_notes(config), f"Help: {program()} --help"]) + "\n"
 
 
-def _empty(folder: Path, command: str) -> list[str]:
+def _empty(folder: Path) -> list[str]:
     return [
         "Nothing has been recorded for this folder yet. Two lines record a call of a language model:",
         "",
@@ -49,8 +47,8 @@ def _empty(folder: Path, command: str) -> list[str]:
         "    def ask(question):",
         '        return client.chat.completions.create(model="gpt-5-mini", messages=...)',
         "",
-        f"Run your program, then {command} again. Records go to {_shown(folder)}",
-        f"To see first what is recorded: {command} demo",
+        f"Run your program, then {program()} telemetry summary. Records go to {_shown(folder)}",
+        f"To see first what is recorded: {program()} demo",
     ]
 
 
@@ -63,6 +61,7 @@ def _filled(folder: Path) -> list[str]:
         f"{_count(_lines(folder, RUNS), 'workflow run')}.",
         "",
     ]
+    newest = "the newest run as a tree" if runs else "the newest calls"
     if runs:
         lines += ["Newest runs:", *map(_run_line, reversed(runs)), ""]
     elif calls:
@@ -70,10 +69,9 @@ def _filled(folder: Path) -> list[str]:
     if report.total:
         lines += [f"Passed over: {report}", ""]
     lines += [
-        "Read them from Python:",
-        "    from attune_monitoring import get_telemetry_store",
-        "    for call in get_telemetry_store().get_calls(limit=20):",
-        "        print(call.timestamp, call.workflow_name, call.model_id, call.cost)",
+        "Next:",
+        f"    {program()} telemetry summary       what it cost, where, and how that changed",
+        f"    {program()} telemetry {'runs --last' if runs else 'calls      '}   {newest}",
         "",
     ]
     return lines

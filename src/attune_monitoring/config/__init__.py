@@ -5,9 +5,10 @@ from __future__ import annotations
 from .declaration import json_schema
 from .folders import find_config_file, find_storage_dir, project_root
 from .load import fallback_config, load_config
-from .model import Config, ContentConfig, JsonlConfig, OtlpConfig, PricingConfig, describe, pricing_of
+from .model import BudgetConfig, Config, ContentConfig, JsonlConfig, OtlpConfig, PricingConfig, describe, pricing_of
 
 __all__ = [
+    "BudgetConfig",
     "Config",
     "ContentConfig",
     "JsonlConfig",

@@ -13,7 +13,7 @@ from attune_monitoring.yamlfile import KeyPath, Node
 
 from . import endpoint
 
-__all__ = ["FILE", "JSONL", "OTEL", "json_schema"]
+__all__ = ["BUDGET", "FILE", "JSONL", "OTEL", "json_schema"]
 
 _URL = "https://github.com/attune-monitoring/attune-monitoring/blob/main/docs/schema/monitoring.schema.json"
 
@@ -171,6 +171,28 @@ def _check_pricing(node: Node, path: KeyPath, checker: s.Checker) -> Any:
     return values | {"models": tuple(overrides)}
 
 
+BUDGET = s.section(
+    "What calls may cost in a calendar period.",
+    {
+        "name": s.text("For messages; without it made of what is limited."),
+        "limit_usd": s.number("USD.", minimum=0, required=True),
+        "period": s.choice("When it begins anew, local time.", "day", "week", "month", default="day"),
+        "workflow": s.text("Only calls of this workflow; '*' limits each workflow on its own."),
+        "user": s.text("Only calls for this user; '*' limits each user on its own."),
+        "on_exceed": s.choice(
+            "Log a warning, or raise BudgetExceeded where a call would begin.", "warn", "raise", default="warn"
+        ),
+    },
+)
+
+
+def _check_budget(node: Node, path: KeyPath, checker: s.Checker) -> Any:
+    values = BUDGET.check(node, path, checker)
+    if values is not None and {"workflow", "user"} <= values.keys():
+        checker.problem(node.at(("user",)), (*path, "user"), "a budget is for workflows or for users; write two")
+    return values
+
+
 _PATTERNS = "Models of this tier: names or patterns, with or without provider/."
 
 FILE = s.section(
@@ -227,6 +249,9 @@ FILE = s.section(
                 "premium": s.array(_PATTERNS, s.text("")),
                 "premium_models": s.mapping("The model that savings are compared with: provider to model.", s.text("")),
             },
+        ),
+        "budgets": s.array(
+            "What calls may cost, all processes of this folder together.", replace(BUDGET, check=_check_budget)
         ),
         "retention": s.section(
             "How long records are kept.",

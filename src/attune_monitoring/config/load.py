@@ -14,9 +14,9 @@ from attune_monitoring.errors import ConfigError
 from attune_monitoring.schema import Checker, RejectedError, from_environment, layer, pairs, shown
 from attune_monitoring.yamlfile import Document, Node
 
-from .declaration import FILE, JSONL
+from .declaration import BUDGET, FILE, JSONL
 from .folders import find_config_file, find_storage_dir, project_root
-from .model import Config, ContentConfig, JsonlConfig, PricingConfig
+from .model import BudgetConfig, Config, ContentConfig, JsonlConfig, PricingConfig
 from .otlp import exporters, otlp_configs
 
 __all__ = ["fallback_config", "load_config"]
@@ -92,6 +92,7 @@ def load_config(
         error_messages=values["error_messages"],
         source=source,
         warnings=tuple(warnings),
+        budgets=tuple(_budget(given) for given in values["budgets"] or ()),
     )
 
 
@@ -179,6 +180,12 @@ def _jsonl(backends: list[dict[str, Any]], env: Mapping[str, str]) -> tuple[Json
         queue_size=values["queue_size"],
     )
     return config, wrong
+
+
+def _budget(given: Mapping[str, Any]) -> BudgetConfig:
+    values = layer(BUDGET.defaults(), given)
+    what = next((f"{key} {values[key]}" for key in ("workflow", "user") if values[key]), "all calls")
+    return BudgetConfig(**values | {"name": values["name"] or f"{what} a {values['period']}"})
 
 
 def _storage_dir(file: Mapping[str, Any], code: Mapping[str, Any], folder: Path, env: Mapping[str, str]) -> Path:

@@ -12,7 +12,16 @@ import msgspec
 from attune_monitoring.pricing import Override, Pricing
 from attune_monitoring.redaction import MASK, safe_url
 
-__all__ = ["Config", "ContentConfig", "JsonlConfig", "OtlpConfig", "PricingConfig", "describe", "pricing_of"]
+__all__ = [
+    "BudgetConfig",
+    "Config",
+    "ContentConfig",
+    "JsonlConfig",
+    "OtlpConfig",
+    "PricingConfig",
+    "describe",
+    "pricing_of",
+]
 
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -112,6 +121,26 @@ class PricingConfig(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
 
 
+class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What calls may cost in a calendar period.
+
+    Attributes:
+        name: For messages.
+        limit_usd: USD.
+        period: "day", "week" (from Monday) or "month", local time.
+        workflow: Only the calls of this workflow; "*" = each workflow on its own; None = whatever the workflow.
+        user: The same for users; not together with `workflow`.
+        on_exceed: "warn" logs a warning, "raise" raises BudgetExceeded where a call would begin.
+    """
+
+    name: str
+    limit_usd: float
+    period: Literal["day", "week", "month"]
+    workflow: str | None
+    user: str | None
+    on_exceed: Literal["warn", "raise"]
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is configured; made by `load_config`.
 
@@ -125,6 +154,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         sampling_ratio: Share of traces that is exported over OTLP, 0 to 1; records are never sampled.
         parent_based: Whether the caller's sampling decision goes before the ratio.
         pricing: Prices, aliases and tiers.
+        budgets: What calls may cost.
         retention_days: Age at which whole files of records may be removed, None = never.
         instrument: Which official instrumentations to switch on: all that are installed, none, or those named.
         stream_proxy: Whether a decorated function's stream is returned inside a transparent proxy.
@@ -148,6 +178,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     error_messages: bool
     source: Path | None
     warnings: tuple[str, ...] = ()
+    budgets: tuple[BudgetConfig, ...] = ()
 
 
 def pricing_of(config: Config) -> Pricing:
@@ -173,6 +204,8 @@ def describe(config: Config) -> list[str]:
     if config.pricing.overrides or config.pricing.live:
         live = "; genai-prices is asked for unknown models" if config.pricing.live else ""
         lines.append(f"own prices: {len(config.pricing.overrides)}{live}")
+    for budget in config.budgets:
+        lines.append(f"budget: {budget.name}, {budget.limit_usd:.6g} USD a {budget.period} ({budget.on_exceed})")
     if config.instrument:
         chosen = ", ".join(config.instrument) if isinstance(config.instrument, tuple) else "all that are installed"
         lines.append(f"instrumentations: {chosen}")

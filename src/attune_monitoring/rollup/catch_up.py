@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -108,6 +109,9 @@ class CatchUp:
         if meta.get("generation") != self._generation:  # another process began anew: ids are others
             self._series.clear()
             self._generation = meta.get("generation", "")
+        zone = repr((time.tzname, time.timezone, time.altzone))
+        if meta.get("zone", zone) != zone:  # of times without an offset, another one now
+            raise Replaced
         known = {
             (stream, name): (_decode(checkpoint), lines)
             for stream, name, checkpoint, lines in connection.execute(
@@ -142,6 +146,8 @@ class CatchUp:
                 # What is left of a file that was read to its end is a line that is not finished.
                 ends[key], budget = (size, budget - (end - offset)) if until == size else (end, 0)
             self._save(fold.take())
+            if fold.has_local_times:
+                self._set("zone", zone)
             if skipped:
                 self._connection.executemany(
                     "INSERT INTO skipped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",

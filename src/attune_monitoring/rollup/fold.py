@@ -57,6 +57,8 @@ class Fold:
         self.twins = twins
         self.skipped = skipped
         self.pending = pending
+        self.has_local_times = False
+        """Whether a time had no offset, so that what it means depends on this machine's time zone."""
         self.cells: dict[Cube, Cells] = {cube: {} for cube in CUBES}
         self._minutes: dict[str, int] = {}
 
@@ -293,6 +295,8 @@ class Fold:
 
     def _minute(self, text: str) -> int:
         if text[-1:] != "Z":
+            if datetime.fromisoformat(text).tzinfo is None:
+                self.has_local_times = True
             return minute_of(text)
         minute = self._minutes.get(text[:16])
         if minute is None:

@@ -190,6 +190,31 @@ class Rollup:
             figures.merge_row(outcome, error, row.sums, row.timings)
         return found
 
+    def hourly(
+        self,
+        cube: Cube,
+        column: str,
+        *,
+        group_by: Sequence[str] = (),
+        span: Span = ALWAYS,
+        filters: Sequence[Filter] = (),
+    ) -> dict[tuple[str, ...], dict[int, float]]:
+        """Return sums of one column by group and beginning of the hour; filters name the cube's dimensions."""
+        names = "".join(f', series."{name}"' for name in group_by)
+        found: dict[tuple[str, ...], dict[int, float]] = {}
+        for piece in _pieces(span, (HOUR, MINUTE)):
+            where, values = _where(piece, filters)
+            statement = (
+                f'SELECT cell.t / {HOUR} * {HOUR}, sum("{column}"){names} '  # nosec B608 - names of ours
+                f"FROM {cube.name}_series AS series NOT INDEXED "
+                f"CROSS JOIN {cube.name} AS cell ON cell.series = series.id WHERE {where} "
+                f"GROUP BY cell.t / {HOUR}{names}"
+            )
+            for hour, total, *labels in self._ask(statement, values):
+                hours = found.setdefault(tuple(labels), {})
+                hours[hour] = hours.get(hour, 0.0) + total
+        return found
+
     def left_out(self, span: Span = ALWAYS) -> dict[str, int]:
         """Return how many records do not count, by reason: duplicate, test, test run."""
         rows = self.rows(LEFT_OUT, group_by=("why",), sums=("records",), span=span)
@@ -310,7 +335,7 @@ class _Piece(NamedTuple):
     end: float | None
 
 
-def _pieces(span: Span) -> list[_Piece]:
+def _pieces(span: Span, steps: tuple[int, ...] = (DAY, HOUR, MINUTE)) -> list[_Piece]:
     """Return the cells that cover a span: days within, hours and minutes at its edges."""
     found: list[_Piece] = []
 
@@ -332,7 +357,7 @@ def _pieces(span: Span) -> list[_Piece]:
             if last is not None:
                 cover(tuple(finer), last, end)
 
-    cover((DAY, HOUR, MINUTE), *span)
+    cover(steps, *span)
     return found
 
 

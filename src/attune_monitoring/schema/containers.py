@@ -245,4 +245,5 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
         return schema | {"enum": [*schema["enum"], None]}
     if "anyOf" in schema:
         return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
-    return schema | {"type": [schema["type"], "null"]} if "type" in schema else schema
+    kinds = schema.get("type", [])
+    return schema | {"type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]} if kinds else schema

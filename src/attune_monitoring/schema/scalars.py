@@ -151,8 +151,14 @@ def choice(description: str, *values: str, **common: Unpack[Common]) -> Spec:
     return _scalar(description, noun, (str,), parse, {"enum": list(values)}, common, lambda value: parse(value.lower()))
 
 
-def duration(description: str, **common: Unpack[Common]) -> Spec:
-    """A length of time in seconds, written `90s`, `5m`, `1h30m`, `30d`, or as a number of seconds."""
+def duration(description: str, *, zero: bool = False, **common: Unpack[Common]) -> Spec:
+    """A length of time in seconds, written `90s`, `5m`, `1h30m`, `30d`, or as a number of seconds.
+
+    Args:
+        description: See `Spec`.
+        zero: Whether it may be none at all.
+        **common: See `Spec`.
+    """
     noun = "a duration such as 90s, 5m, 1h or 30d"
 
     def parse(value: Any) -> float:
@@ -161,13 +167,12 @@ def duration(description: str, **common: Unpack[Common]) -> Spec:
             seconds = sum(float(count) * _SECONDS[unit] for count, unit in re.findall(_DURATION_PART, value))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             seconds = float(value)
-        if not 0.0 < seconds < math.inf:
+        if not 0.0 <= seconds < math.inf or (seconds == 0.0 and not zero):
             raise RejectedError(noun)
         return seconds
 
-    shape = {
-        "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": f"^(?=.*[1-9]){_DURATION}$"}]
-    }
+    bound, ahead = ("minimum", "") if zero else ("exclusiveMinimum", "(?=.*[1-9])")
+    shape = {"anyOf": [{"type": "number", bound: 0}, {"type": "string", "pattern": f"^{ahead}{_DURATION}$"}]}
     return _scalar(description, noun, (int, float, str), parse, shape, common)
 
 

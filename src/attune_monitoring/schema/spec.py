@@ -68,6 +68,11 @@ class Checker:
         """How many problems were found so far."""
         return len(self._document.problems)
 
+    @property
+    def warned(self) -> int:
+        """How many warnings were given so far."""
+        return len(self._document.warnings)
+
     def locate(self, name: str) -> Path:
         """Return a path of the document; relative ones start at its folder, or at the working directory."""
         # Path.expanduser raises for a user without a home.

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from attune_monitoring import semconv as sc
 from attune_monitoring.figures import Latency
 from attune_monitoring.query import Answer, Query, metric_of
 
-__all__ = ["Group", "answer_of", "ratio_of"]
+__all__ = ["NAMES", "Group", "answer_of", "ratio_of"]
+
+NAMES: Mapping[str, str] = {
+    sc.WORKFLOW_NAME: "workflow",
+    sc.PROVIDER: "provider",
+    sc.RESPONSE_MODEL: "model",
+    sc.TIER: "tier",
+    sc.PROJECT: "project",
+    sc.OUTCOME: "outcome",
+    sc.ERROR_TYPE: "error",
+    sc.STAGE_NAME: "stage",
+}
+"""What the history calls the dimensions of the metrics."""
 
 
 class Group(NamedTuple):

@@ -14,22 +14,24 @@ from attune_monitoring.figures import Figures, Latency
 from attune_monitoring.history import History, RunFigures, Span, StageFigures
 from attune_monitoring.query import Answer, Filter, Query, metric_of
 
-from .answers import Group, answer_of, ratio_of
+from .answers import NAMES, Group, answer_of, ratio_of
 
 __all__ = ["LocalSource"]
 
-_NAMES: Mapping[str, str] = {
-    sc.WORKFLOW_NAME: "workflow",
-    sc.PROVIDER: "provider",
-    sc.RESPONSE_MODEL: "model",
-    sc.TIER: "tier",
-    sc.PROJECT: "project",
-    sc.OUTCOME: "outcome",
-    sc.ERROR_TYPE: "error",
-    sc.STAGE_NAME: "stage",
-}
-"""What the history calls the dimensions of the metrics."""
 _TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
+_HOURLY: Mapping[str, tuple[str, ...]] = {
+    sc.LLM_COST.name: ("cost",),
+    sc.LLM_BASELINE.name: ("baseline",),
+    sc.LLM_CALLS.name: ("calls",),
+    sc.LLM_ERRORS.name: ("calls",),
+    sc.LLM_RETRIES.name: ("retries",),
+    sc.LLM_FALLBACKS.name: ("fallbacks",),
+    sc.LLM_TRUNCATED.name: ("truncated",),
+    sc.LLM_UNKNOWN_COST.name: ("unknown",),
+    sc.LLM_TOKENS.name: _TOKENS,
+    sc.WORKFLOW_RUNS.name: ("runs",),
+}
+"""What is summed up for a counter; for tokens those of the types that are asked for."""
 _COUNTS: Mapping[str, Callable[[Figures], tuple[float, int]]] = {
     sc.LLM_COST.name: lambda f: (f.cost, f.calls - f.unknown),
     sc.LLM_BASELINE.name: lambda f: (f.baseline, f.calls),
@@ -99,6 +101,35 @@ class LocalSource:
         memo: dict[_Asked, Mapping[tuple[str, ...], Any]] = {}
         return [self._answer(query, now, memo) for query in queries]
 
+    def hourly(self, query: Query, start: float, end: float) -> dict[tuple[str, ...], dict[int, float]]:
+        """Return the sums of a counter by group and beginning of the hour; see `query.HourlySource`.
+
+        Raises:
+            SourceError: it is no counter, or grouped by token type.
+            StoreError: the records cannot be read.
+        """
+        if query.metric not in _HOURLY or sc.TOKEN_TYPE in query.group_by:
+            raise SourceError(f"{query.metric} has no sums by the hour; counters have, but not by token type")
+        self.history.refresh()
+        names = tuple(NAMES[name] for name in query.group_by)
+        of_type = [condition for condition in query.filters if condition.dimension == sc.TOKEN_TYPE]
+        filters = [
+            Filter(NAMES[condition.dimension], condition.values, condition.negated)
+            for condition in query.filters
+            if condition.dimension != sc.TOKEN_TYPE
+        ]
+        if query.metric == sc.LLM_ERRORS.name:
+            filters.append(Filter("outcome", ("error",)))
+        found: dict[tuple[str, ...], dict[int, float]] = {}
+        for column in _HOURLY[query.metric]:
+            if all(condition.holds(column) for condition in of_type):
+                sums = self.history.hourly(column, names, span=Span(start, end), filters=filters)
+                for labels, hours in sums.items():
+                    known = found.setdefault(labels, {})
+                    for hour, value in hours.items():
+                        known[hour] = known.get(hour, 0.0) + value
+        return found
+
     def _answer(self, query: Query, now: datetime, memo: dict[_Asked, Mapping[tuple[str, ...], Any]]) -> list[Answer]:
         start, end = query.window.bounds(now)
         if query.divisor is not None:
@@ -112,9 +143,9 @@ class LocalSource:
         span = Span(start.timestamp(), end.timestamp())
         kind = metric_of(query.metric).name
         token_types = sc.TOKEN_TYPE in query.group_by
-        names = tuple(_NAMES[name] for name in query.group_by if name != sc.TOKEN_TYPE)
+        names = tuple(NAMES[name] for name in query.group_by if name != sc.TOKEN_TYPE)
         filters = tuple(
-            Filter(_NAMES[condition.dimension], condition.values, condition.negated)
+            Filter(NAMES[condition.dimension], condition.values, condition.negated)
             for condition in query.filters
             if condition.dimension != sc.TOKEN_TYPE
         )

@@ -24,6 +24,7 @@ _COMMANDS = {
     "top": (f"{_HERE}.top", "The most expensive and the slowest."),
     "compare": (f"{_HERE}.compare", "Two periods side by side: why it went up."),
     "export": (f"{_HERE}.export", "All records as CSV, JSON or Parquet."),
+    "import": (f"{_HERE}.import_", "Take in what other programs and earlier versions recorded."),
     "query": (f"{_HERE}.query", "SQL over calls, runs and stages."),
     "archive": (f"{_HERE}.archive", "Clear history: move records to the archive."),
     "retention": (f"{_HERE}.retention", "Move records to the archive that are older than some days."),

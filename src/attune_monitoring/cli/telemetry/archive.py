@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
 
+from attune_monitoring.cli.present import present
 from attune_monitoring.cli.render import Column, Screen, clean, clock, empty, size
 from attune_monitoring.errors import MonitoringError
 from attune_monitoring.records import parse_time
@@ -31,7 +32,7 @@ def command(before: str | None, yes: bool, directory: Path | None) -> None:
     recording meanwhile. Whole files are moved, so some older records stay where newer ones are in the same file.
     """
     folder = folder_of(directory)
-    now = datetime.now(UTC)
+    now = present()
     earliest = None if before is None else moment(before, now, None, option="--before")
     if show(folder, earliest):
         if not yes:

@@ -27,6 +27,7 @@ from attune_monitoring.cli.render import (
 from attune_monitoring.errors import MonitoringError
 from attune_monitoring.figures import user_of
 from attune_monitoring.records import LLMCallRecord, parse_time
+from attune_monitoring.semconv import TRUNCATED_REASONS
 from attune_monitoring.store import CALLS, Tail
 
 from .options import Options, common
@@ -37,18 +38,20 @@ __all__ = ["command"]
 _POLL_SECONDS = 0.5
 _WIDE = 100
 """Columns from which on times have their year."""
+_WHOLE_IDS = 140
+"""Columns from which on ids have all of their characters; the beginning is enough to name a call."""
 _COLUMNS = (
     Column("time"),
     Column("workflow", room=100, shrinks=True),
     Column("provider", room=120, shrinks=True),
     Column("model", shrinks=True),
-    Column("tier", room=76),
+    Column("tier", room=96),
     Column("USD", right=True),
     Column("in", right=True, room=70),
     Column("out", right=True, room=70),
     Column("latency", right=True),
     Column("status", shrinks=True),
-    Column("call", room=140),
+    Column("call", room=76),
 )
 _LEAST = (0, 16, 10, 20, 7, 9, 6, 6, 8, 20, 16)
 """Widths of the columns where rows come one by one."""
@@ -67,6 +70,8 @@ _LEAST = (0, 16, 10, 20, 7, 9, 6, 6, 8, 20, 16)
 @click.option("--status", type=click.Choice(["ok", "error", "cancelled"]), help="Only with this outcome.")
 @click.option("--min-cost", type=click.FloatRange(min=0), metavar="USD", help="Only calls that cost at least this.")
 @click.option("--slow", type=click.IntRange(min=0), metavar="MS", help="Only calls that took at least this long.")
+@click.option("--truncated", is_flag=True, help="Only answers that were cut off at a limit of tokens.")
+@click.option("--unknown-cost", is_flag=True, help="Only calls of unknown cost.")
 @click.option("--text", metavar="TEXT", help="Only with this text in a name, an id or an error, in any case.")
 @click.option("--follow", is_flag=True, help="Go on, and show new calls as they come; end with Ctrl+C.")
 @common()
@@ -82,7 +87,7 @@ def command(
     CALL_ID is an id as the table shows it, or its beginning.
     """
     if call_id is not None:
-        if follow or any(value is not None for value in filters.values()):
+        if follow or any(value not in (None, False) for value in filters.values()):
             raise click.UsageError("CALL_ID shows one call; leave out --follow and the filters")
         _show_one(options, call_id)
     elif follow:
@@ -131,8 +136,10 @@ def _show_one(options: Options, call_id: str) -> None:
     facts = [(key, value) for key, value in call_data(call_).items() if value not in (None, [], {}, "")]
     width = max(len(key) for key, _ in facts)
     for key, value in facts:
-        text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
-        screen.line((f"{key:<{width}}  ", "dim"), failed(text, limit=2000))
+        each = value if isinstance(value, list) and isinstance(value[0], dict) else [value]
+        for place, one in enumerate(each):
+            text = one if isinstance(one, str) else msgspec.json.encode(one, enc_hook=str).decode()
+            screen.line((f"{key if not place else '':<{width}}  ", "dim"), failed(text, limit=2000))
     if call_.cost is None and call_.cost_source != "none":
         screen.line((f"{'cost':<{width}}  ", "dim"), "not known")
 
@@ -187,6 +194,7 @@ def _equal(filters: Mapping[str, Any]) -> dict[str, str]:
 def _keep(filters: Mapping[str, Any]) -> Callable[[LLMCallRecord], bool]:
     model, project, status = filters["model"], filters["project"], filters["status"]
     least, slow = filters["min_cost"], filters["slow"]
+    truncated, unknown = filters["truncated"], filters["unknown_cost"]
     text = None if filters["text"] is None else filters["text"].casefold()
 
     def keep(call: LLMCallRecord) -> bool:
@@ -196,10 +204,16 @@ def _keep(filters: Mapping[str, Any]) -> Callable[[LLMCallRecord], bool]:
             and (status is None or call.outcome == status)
             and (least is None or (call.cost is not None and call.cost >= least))
             and (slow is None or call.latency_ms >= slow)
+            and (not truncated or _is_truncated(call))
+            and (not unknown or (call.cost is None and call.cost_source != "none"))
             and (text is None or any(text in part.casefold() for part in _texts(call)))
         )
 
     return keep
+
+
+def _is_truncated(call: LLMCallRecord) -> bool:
+    return not TRUNCATED_REASONS.isdisjoint(call.finish_reasons)
 
 
 def _texts(call: LLMCallRecord) -> Iterator[str]:
@@ -228,7 +242,7 @@ def _row(call: LLMCallRecord, options: Options, screen: Screen) -> list[Cell]:
         "" if nothing else tokens(call.output_tokens),
         duration(call.latency_ms),
         (_status(call), style),
-        (call.call_id, "dim"),
+        (call.call_id if screen.width >= _WHOLE_IDS else call.call_id[:8], "dim"),
     ]
 
 
@@ -237,4 +251,6 @@ def _status(call: LLMCallRecord) -> str:
         return failed(call.error_type or "error", limit=40)
     if call.outcome == "cancelled":
         return "cancelled"
-    return "ok, fallback" if call.fallback_used else "ok, retried" if call.retry_count else "ok"
+    if _is_truncated(call):
+        return "truncated"
+    return "fallback" if call.fallback_used else "retried" if call.retry_count else "ok"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from datetime import timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 import click
@@ -23,7 +24,11 @@ _DAY = timedelta(days=1)
 _MOST_PARTS = 1000
 _BAR = 30
 _GROUPS = 4
-"""Groups that have a column of their own."""
+"""Groups that have a column of their own at most."""
+_ROOMY = 110
+"""Columns of the screen from which on groups leave room for bars and counts."""
+_BESIDE = 36
+"""Columns of the screen that are taken when groups are shown: the time, the sum, and the others."""
 _BY = [by for by in GROUPINGS if by not in ("session", "task")]
 """Those for which not all records need to be read for each part."""
 
@@ -47,9 +52,12 @@ class _Month(NamedTuple):
 @click.option("--by", type=click.Choice(_BY), help="A column for each of the most expensive.")
 @common("30d")
 def command(options: Options, per: str | None, by: str | None) -> None:
-    """Show cost over time, what a day costs, and what the month will have cost at this pace."""
+    """Show cost over time, what a day costs, and what the month will have cost at this pace.
+
+    Time before the first record is not shown, and not in what a day costs.
+    """
     with opened(options) as past:
-        period = period_of(past, options)
+        period = _since_the_first(past, period_of(past, options))
         rows = [] if period is None else _rows(past, options, period, per or fitting(period), by)
         totals = total_of({place: total_of(groups) for place, (_, groups) in enumerate(rows)})
         month = _month(past, options) if options.until is None else None
@@ -72,6 +80,15 @@ def command(options: Options, per: str | None, by: str | None) -> None:
     screen.line()
     _show_bars(screen, rows, per or fitting(period), by, options.zone)
     notes(said)
+
+
+def _since_the_first(past: History, period: Period | None) -> Period | None:
+    """Without the time before the oldest record: nothing is known of it, which is not a cost of 0."""
+    oldest = past.extent().start
+    if period is None or oldest is None:
+        return period
+    begin = datetime.fromtimestamp(oldest // 3600 * 3600, UTC)
+    return period._replace(begin=begin) if period.begin < begin < period.end else period
 
 
 def _rows(
@@ -131,15 +148,17 @@ def _show_bars(
     for _, groups in rows:
         for name, figures in groups.items():
             whole[name] = whole.get(name, 0.0) + figures.cost
-    names = sorted(whole, key=lambda name: -whole[name])[:_GROUPS] if by else []
+    names = _fitting(sorted(whole, key=lambda name: -whole[name])[:_GROUPS], screen.width) if by else []
     columns = [
         Column(per),
         Column("USD", right=True),
         *(Column(name, right=True, shrinks=True) for name in names),
         *([Column("others", right=True)] if len(whole) > len(names) and by else []),
-        Column("", room=96 if by else 0),
-        Column("calls", right=True, room=60),
-        Column("unknown", right=True) if any(figures.unknown for figures in totals) else Column("", room=10_000),
+        Column("", room=_ROOMY if by else 0),
+        Column("calls", right=True, room=_ROOMY if by else 60),
+        Column("unknown", right=True, room=_ROOMY if by else 0)
+        if any(figures.unknown for figures in totals)
+        else Column("", room=10_000),
     ]
     table: list[list[Cell]] = []
     for (part, groups), total in zip(rows, totals, strict=True):
@@ -161,6 +180,13 @@ def _show_bars(
         rest = [percent(share(sum(whole.values()) - sum(map(whole.__getitem__, names)), sum(whole.values())))]
         table.append([("share", "dim"), "", *parts_of, *(rest if len(whole) > len(names) else []), "", "", ""])
     screen.table(columns, table)
+
+
+def _fitting(names: Sequence[str], width: int) -> list[str]:
+    """The first of them that can be told apart: names that are cut look alike."""
+    room = (width if width < _ROOMY else width - 32) - _BESIDE
+    ends = itertools.accumulate(max(len(name), 8) + 2 for name in names)
+    return [name for place, (name, end) in enumerate(zip(names, ends, strict=True)) if end <= room or not place]
 
 
 def _label(part: Period, per: str, zone: tzinfo | None) -> str:

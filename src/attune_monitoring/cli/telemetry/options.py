@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from attune_monitoring.cli.present import present
 from attune_monitoring.config import load_config
 from attune_monitoring.schema import nearest
 
@@ -99,7 +100,7 @@ def common(
             format_: str,
             **more: Any,
         ) -> _T:
-            now = datetime.now(UTC)
+            now = present()
             zone = zone_of(zone_name)
             begin = moment(since, now, zone, option="--since")
             end = None if until is None else moment(until, now, zone, option="--until")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from attune_monitoring.cli.present import present
 from attune_monitoring.cli.render import clean
 from attune_monitoring.config import load_config
 from attune_monitoring.store import retention
@@ -31,7 +32,7 @@ def command(days: float | None, delete: bool, yes: bool, directory: Path | None)
     if days is None:
         raise click.UsageError("give --days, or set retention.days in monitoring.yaml")
     folder = folder_of(directory)
-    now = datetime.now(UTC)
+    now = present()
     try:
         before = now - timedelta(days=days)
     except OverflowError as error:
