@@ -7,25 +7,26 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-__all__ = ["ECHO", "RESET", "SILENCE", "Answer", "MailServer", "Receiver", "Request", "free_port", "mail", "receive"]
+__all__ = ["RESET", "SILENCE", "Answer", "MailServer", "Receiver", "Request", "echo", "free_port", "mail", "receive"]
 
 
 class Answer(NamedTuple):
     """What the receiver answers."""
 
     status: int = 200
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     body: str = ""
     kind: str = "answer"
 
@@ -36,7 +37,7 @@ SILENCE = Answer(kind="silence")
 """There is no answer until the receiver is closed."""
 
 
-def ECHO(status: int) -> Answer:  # noqa: N802
+def echo(status: int) -> Answer:
     """Return an answer that repeats the whole request."""
     return Answer(status, kind="echo")
 
@@ -104,7 +105,7 @@ def receive(certificate: trustme.LeafCert | None = None) -> Iterator[Receiver]:
                 except OSError:
                     return
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             """Say nothing."""
 
     class Server(ThreadingHTTPServer):
@@ -148,7 +149,7 @@ class MailServer:
         self.secured: list[bool] = []
         self.users: list[str] = []
 
-    async def handle_RCPT(
+    async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if address in self.refused:
@@ -156,7 +157,9 @@ class MailServer:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
         assert isinstance(envelope.content, bytes)
         mail = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(mail, EmailMessage)

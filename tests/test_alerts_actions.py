@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import trustme
 
-from alert_receivers import ECHO, Answer, Receiver, free_port, receive
+from alert_receivers import Answer, Receiver, echo, free_port, receive
 from attune_monitoring.alerts import AlertAction, AlertRule
 from attune_monitoring.alerts.actions import DECLARATIONS, TYPES, message_of, problems_of, rate_of, sender_of
 from attune_monitoring.alerts.notification import Notification
@@ -121,7 +121,8 @@ def test_slack_shows_labels_as_they_are() -> None:
     section = message["attachments"][0]["blocks"][0]["text"]
     assert section["verbatim"] is True
     assert section["text"] == (
-        "&lt;!channel&gt; &lt;@U123&gt; @everyone &amp; ∗bold∗ ＿it＿ ∼no∼ ˋcodeˋ [x](https://evil.example) snake_case_name"
+        "&lt;!channel&gt; &lt;@U123&gt; @everyone &amp; ∗bold∗ ＿it＿ ∼no∼ ˋcodeˋ "
+        "[x](https://evil.example) snake_case_name"
     )
     assert "<!channel>" not in json.dumps(message)
 
@@ -267,12 +268,12 @@ def test_an_unset_variable_is_a_warning_that_names_it(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("urll: x", "unknown key 'urll' (did you mean 'url'?)"),
+        ("url: ${U}\nbodi: {}", "unknown key 'bodi' (did you mean 'body'?)"),
         ("timeout: 5s", "key 'url' is missing"),
         ("url: ${U}\nbody: '{}'", "body: expected a mapping or a list"),
         ("url: ${U}\nbody: {a: '{value.x}'}", "body: in '{value.x}': {value.x} is no name"),
         ("url: ${U}\nheaders: {Authorization: Bearer abc}", "headers.Authorization: this is a secret"),
-        ('url: ${U}\nheaders: {X-Team: "a\\r\\nb: c"}', "headers.X-Team: a header is one line of printable characters"),
+        ('url: ${U}\nheaders: {X-Team: "a\\r\\nb: c"}', "headers.X-Team: a header is one line"),
         ("url: ${U}\nheaders: {Host: example.com}", "'Host' is no name of a header that can be set"),
         ("url: ${U}\nheaders: {'a b': c}", "'a b' is no name of a header that can be set"),
         ("url: ${U}\nrate: 0", "rate: expected a number from 0.001 to 1000"),
@@ -285,7 +286,7 @@ def test_what_is_wrong_with_options_is_told_with_its_place(text: str, said: str)
     assert problems[0].startswith("alerts.yaml:")
 
 
-def test_braces_in_a_variable_are_no_template(tmp_path: Path) -> None:
+def test_braces_in_a_variable_are_no_template() -> None:
     values, problems, _ = checked(
         "webhook", "url: ${U}\nbody: {key: '${KEY}', of: '{name}'}", {"U": "https://x.y/z", "KEY": "a{b}c{"}
     )
@@ -320,9 +321,7 @@ def test_a_template_that_names_what_no_rule_has_is_told_with_the_nearest_name() 
 
 
 def test_an_unknown_type_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(
-        ConfigError, match=r"no action type 'slak' \(did you mean 'slack'\?\); there are webhook, slack"
-    ):
+    with pytest.raises(ConfigError, match=r"no action type 'slak' \(did you mean 'slack'\?\); there are webhook"):
         sender_of(AlertAction("slak"))
 
 
@@ -481,7 +480,7 @@ def _told(error: BaseException | None) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("failure", [ECHO(500), ECHO(404), ECHO(429), ECHO(302), None], ids=str)
+@pytest.mark.parametrize("failure", [echo(500), echo(404), echo(429), echo(302), None])
 def test_no_action_tells_a_secret(
     kind: str,
     failure: Answer | None,
@@ -513,12 +512,12 @@ def test_no_action_tells_a_secret(
 
 @pytest.mark.parametrize("kind", DECLARATIONS)
 def test_no_option_that_is_wrong_tells_a_secret(kind: str) -> None:
-    options = _with_secrets(kind, "127.0.0.1:9") | {"rate": SECRET, SECRET: 1}
-    if "url" in options:
-        options["url"] = f"nothing{SECRET}"
+    options = _with_secrets(kind, "127.0.0.1:9")
+    secrets = [key for key, spec in (TYPES[kind].options or {}).items() if spec.secret]
+    wrong = {key: {"of": SECRET} if isinstance(options[key], str) else SECRET for key in secrets}
     with pytest.raises(ConfigError) as raised:
-        sender_of(AlertAction(kind, {**options, "timeout": "x"} if kind != "stdout" else {"url": {"x": SECRET}}))
-    assert SECRET not in "\n".join(_told(raised.value)).replace(f"unknown key '{SECRET}'", "")
+        sender_of(AlertAction(kind, {**options, **wrong, "nothing": SECRET}))
+    assert SECRET not in "\n".join(_told(raised.value))
 
 
 def test_a_variable_in_a_body_is_masked_where_the_message_is_shown() -> None:

@@ -135,7 +135,7 @@ def test_any_2xx_is_success(rows: Rows, receiver: Receiver, start: Start, status
     assert start(hook(receiver)).deliver().done == 1
 
 
-@pytest.mark.parametrize("failure", [UNAVAILABLE, Answer(500), Answer(429), Answer(408), RESET], ids=str)
+@pytest.mark.parametrize("failure", [UNAVAILABLE, Answer(500), Answer(429), Answer(408), RESET])
 def test_two_failures_are_followed_by_a_third_quick_try_with_the_same_key(
     rows: Rows, receiver: Receiver, start: Start, clock: Clock, failure: Answer
 ) -> None:

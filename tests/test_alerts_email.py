@@ -221,7 +221,7 @@ def test_a_line_break_in_a_label_forges_no_header() -> None:
     ],
 )
 def test_options_that_cannot_work_are_refused_at_once(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="^action 'email'"):
+    with pytest.raises(ConfigError, match=r"^action 'email'"):
         sender_of(AlertAction("email", options(25, **wrong)))
 
 

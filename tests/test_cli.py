@@ -65,7 +65,7 @@ def test_with_runs_it_shows_the_newest_ones_and_how_many_there_are(project, empa
     status, out, _ = empathy()
     assert status == 0
     assert "holds 1 LLM call and 1 workflow run." in out
-    assert "review  1.5000 USD  1.5 s  failed: too long" in out
+    assert "review  1.50 USD  1.50 s  failed: too long" in out
 
 
 def test_with_data_the_next_step_is_to_ask_what_it_cost(project, empathy):
@@ -76,7 +76,7 @@ def test_with_data_the_next_step_is_to_ask_what_it_cost(project, empathy):
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({}, "gpt-5-mini  0.2500 USD  0 ms  ok"),
+        ({}, "gpt-5-mini  0.250 USD  0 ms  ok"),
         ({"success": False, "error_type": "overloaded_error"}, "failed: overloaded_error"),
     ],
 )
@@ -97,7 +97,7 @@ def test_lines_that_are_no_records_are_reported_and_the_others_shown(project, em
     with store.calls_file.open("a", encoding="utf-8") as file:
         file.write("not json\n")
     out = empathy()[1]
-    assert "gpt-5-mini  0.2500 USD" in out
+    assert "gpt-5-mini  0.250 USD" in out
     assert "Passed over: 1 × not JSON" in out
 
 
@@ -105,6 +105,11 @@ def test_lines_that_are_no_records_are_reported_and_the_others_shown(project, em
 def test_it_says_that_recording_is_off(project, empathy, monkeypatch, variable):
     monkeypatch.setenv(*variable.split("="))
     assert "Recording is off" in empathy()[1]
+
+
+def test_what_a_record_says_cannot_steer_the_terminal(project, empathy):
+    TelemetryStore().log_workflow(run_of("\x1b[31mred", success=False, error="\x1b]0;title\x07"))
+    assert "\x1b" not in empathy()[1]
 
 
 def test_it_says_that_no_files_are_written(project, empathy):

@@ -231,6 +231,28 @@ def test_cost_over_time_adds_up_to_the_total(ask, storage):
     assert sum(part["cost"] for part in data["over_time"]) == data["totals"]["cost"] == 6.0
 
 
+@pytest.mark.parametrize("by", ["user", "stage"])
+def test_what_is_not_known_by_user_and_stage_is_null_and_the_rest_is_right(ask, storage, by):
+    write(
+        storage,
+        call(30, user_id="ann", step_name="plan", latency_ms=100, retry_count=1),
+        call(31, latency_ms=600),
+        call(32, latency_ms=800),
+        call(33, success=False, latency_ms=9000),
+    )
+    named_, rest = sorted(ask("summary", "--by", by)["groups"], key=lambda group: group["calls"])
+    assert (named_["latency_ms"]["average"], rest["latency_ms"]["average"]) == (100, 700)
+    assert (named_["retries"], rest["retries"]) == (None, None)
+    assert rest["outcomes"] == {"ok": 2, "error": 1, "cancelled": 0}
+
+
+def test_a_table_by_user_has_the_average_in_place_of_percentiles(empathy, storage):
+    write(storage, call(30, user_id="ann"), call(31))
+    [heading] = [line for line in empathy("summary", "--by", "user")[1].splitlines() if line.startswith("user ")]
+    assert "average" in heading
+    assert not {"p95", "retries"} & set(heading.split())
+
+
 # --- costs
 
 
@@ -260,6 +282,12 @@ def test_time_before_the_first_record_is_not_shown_as_a_cost_of_zero(ask, storag
     data = ask("costs")
     assert data["over_time"][0]["calls"] == 1
     assert 1.5 < data["cost_per_day"] < 1.7
+
+
+def test_a_long_time_without_a_call_is_one_line(empathy, storage):
+    write(storage, call(24 * 20), call(1))
+    rows = empathy("costs", "--per", "day", "--since", "all")[1].splitlines()
+    assert [line for line in rows if "without a call" in line] == ["… 19 without a call"]
 
 
 def test_columns_of_groups_are_as_many_as_can_be_told_apart(empathy, storage, monkeypatch):

@@ -90,6 +90,8 @@ class Latency:
 
     def merge(self, other: Latency) -> None:
         """Add all of another."""
+        if not other.count:
+            return
         self.count += other.count
         self.total += other.total
         self.minimum = min(self.minimum, other.minimum)
@@ -203,7 +205,9 @@ class Figures:
     def merge(self, other: Figures) -> None:
         """Add all calls of another."""
         for name in CALL_SUMS:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            more = getattr(other, name)
+            if more:
+                setattr(self, name, getattr(self, name) + more)
         for mine, others in ((self.outcomes, other.outcomes), (self.errors, other.errors)):
             for name, count in others.items():
                 mine[name] = mine.get(name, 0) + count

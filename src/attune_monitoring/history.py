@@ -119,6 +119,10 @@ class History:
             )
         return found
 
+    def has_cells_for(self, group_by: Sequence[str]) -> bool:
+        """Whether figures of calls by these groups come from the roll-up, not from reading the records."""
+        return self._in_cube(CALLS, set(group_by))
+
     def marginal(self, group: str, *, span: Span = ALWAYS) -> dict[tuple[str, ...], Figures]:
         """Return counts, cost, tokens and average latency of calls by user, or by workflow and step.
 

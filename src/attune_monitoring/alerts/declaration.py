@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -18,18 +19,17 @@ from .metrics import DIMENSIONS, MetricType, dimension_of
 from .rule import AlertAction, Operator, Severity
 from .when import parse
 
-__all__ = ["FILE", "OFF", "Off", "Reference", "Written", "json_schema"]
+__all__ = ["FILE", "Off", "Reference", "Written", "json_schema"]
 
 _URL = "https://github.com/attune-monitoring/attune-monitoring/blob/main/docs/schema/alerts.schema.json"
 _NAME_LENGTH = 100
 _LABEL = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 
 
-class Off(NamedTuple):
-    """An action that lacks an environment variable."""
+class Off(enum.Enum):
+    """An action that cannot be used, which is no fault of the file."""
 
-
-OFF = Off()
+    UNSET_VARIABLE = "an environment variable is not set"
 
 
 class Reference(NamedTuple):
@@ -119,7 +119,7 @@ def _action(node: Node, path: KeyPath, checker: s.Checker) -> AlertAction | Off 
     if options is None or checker.found > problems:
         return None
     if checker.warned > warnings:
-        return OFF
+        return Off.UNSET_VARIABLE
     kind = options.pop("type")
     action = AlertAction(kind, options, str(path[1]) if path[0] == "channels" else kind)
     try:

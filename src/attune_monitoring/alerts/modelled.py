@@ -126,6 +126,7 @@ class ModelledSource:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.name = source.name
+        self._hourly = source if isinstance(source, HourlySource) else None
         self._past: dict[tuple[Query, float], dict[tuple[str, ...], _Past]] = {}
 
     def changed(self) -> bool:
@@ -213,7 +214,7 @@ class ModelledSource:
 
     def _groups(self, query: Modelled, now: float) -> Iterator[tuple[tuple[str, ...], _Past, float, float]]:
         """Yield each group with what is known of it, the last whole hour's sum and this hour's."""
-        if not isinstance(self.source, HourlySource):
+        if self._hourly is None:
             query.check()
             return
         plain, (last, this) = query.plain(), _last_two(now)
@@ -221,9 +222,9 @@ class ModelledSource:
         if past is None:
             for stale in [key for key in self._past if key[1] != last]:
                 del self._past[stale]
-            hourly = self.source.hourly(plain, last - WEEKS * SEASON * _HOUR, last)
+            hourly = self._hourly.hourly(plain, last - WEEKS * SEASON * _HOUR, last)
             past = self._past[plain, last] = {labels: _Past(hours, {}, {}) for labels, hours in hourly.items()}
-        recent = self.source.hourly(plain, last, now)
+        recent = self._hourly.hourly(plain, last, now)
         for labels in recent.keys() - past.keys():
             past[labels] = _Past({}, {}, {})
         for labels, known in past.items():

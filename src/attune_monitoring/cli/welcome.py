@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attune_monitoring.cli.render import program
+from attune_monitoring.cli.render import clean, duration, failed, program, usd
 from attune_monitoring.config import Config, load_config
 from attune_monitoring.errors import StoreError
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, parse_time
@@ -101,15 +101,15 @@ def _newest(
 
 
 def _run_line(run: WorkflowRunRecord) -> str:
-    outcome = "ok" if run.success else f"failed: {run.error or 'no message'}"
-    seconds = run.total_duration_ms / 1000
-    return f"    {_local(run.started_at)}  {run.workflow_name}  {run.total_cost:.4f} USD  {seconds:.1f} s  {outcome}"
+    outcome = "ok" if run.success else f"failed: {failed(run.error) or 'no message'}"
+    cost, took = f"{usd(run.total_cost)} USD", duration(run.total_duration_ms)
+    return clean(f"    {_local(run.started_at)}  {run.workflow_name}  {cost}  {took}  {outcome}")
 
 
 def _call_line(call: LLMCallRecord) -> str:
-    outcome = "ok" if call.success else f"failed: {call.error_type or 'no type'}"
-    cost = "cost unknown" if call.cost is None else f"{call.cost:.4f} USD"
-    return f"    {_local(call.timestamp)}  {call.model_id}  {cost}  {call.latency_ms} ms  {outcome}"
+    outcome = "ok" if call.success else f"failed: {failed(call.error_type) or 'no type'}"
+    cost = "cost unknown" if call.cost is None else f"{usd(call.cost)} USD"
+    return clean(f"    {_local(call.timestamp)}  {call.model_id}  {cost}  {duration(call.latency_ms)}  {outcome}")
 
 
 def _local(timestamp: str) -> str:

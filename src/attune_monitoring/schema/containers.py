@@ -77,8 +77,10 @@ def section(description: str, keys: Mapping[str, Spec], **common: Unpack[Common]
             if spec.may_be_file:
                 properties[key + _FILE] = {"description": f"File that holds '{key}'.", "type": ["string", "null"]}
         described: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
-        if required := [key for key, spec in keys.items() if spec.required]:
+        if required := [key for key, spec in keys.items() if spec.required and not spec.may_be_file]:
             described["required"] = required
+        if either := [key for key, spec in keys.items() if spec.required and spec.may_be_file]:
+            described["allOf"] = [{"anyOf": [{"required": [key]}, {"required": [key + _FILE]}]} for key in either]
         return described
 
     return Spec(

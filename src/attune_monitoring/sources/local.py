@@ -45,6 +45,10 @@ _COUNTS: Mapping[str, Callable[[Figures], tuple[float, int]]] = {
 """Sum and number of calls behind it, of the counters that are sums over calls."""
 
 
+_EVERY_GROUP = ("workflow", "provider", "model", "tier", "project", "outcome", "error")
+"""What the cells of calls know."""
+
+
 class _Asked(NamedTuple):
     """One look at the history; queries that need the same one share it."""
 
@@ -52,7 +56,6 @@ class _Asked(NamedTuple):
     span: Span
     group_by: tuple[str, ...]
     filters: tuple[Filter, ...]
-    percentiles: bool
 
 
 class LocalSource:
@@ -98,8 +101,9 @@ class LocalSource:
                     f"{query.metric}: what was never written cannot be read; ask the running process or its collector"
                 )
         self.history.refresh()
-        memo: dict[_Asked, Mapping[tuple[str, ...], Any]] = {}
-        return [self._answer(query, now, memo) for query in queries]
+        asked = [one for query in queries for one in (query, query.divisor) if one is not None]
+        looks = _Looks(self.history, {_span_of(query, now) for query in asked if _is_of_durations(query)})
+        return [self._answer(query, now, looks) for query in queries]
 
     def hourly(self, query: Query, start: float, end: float) -> dict[tuple[str, ...], dict[int, float]]:
         """Return the sums of a counter by group and beginning of the hour; see `query.HourlySource`.
@@ -130,17 +134,14 @@ class LocalSource:
                         known[hour] = known.get(hour, 0.0) + value
         return found
 
-    def _answer(self, query: Query, now: datetime, memo: dict[_Asked, Mapping[tuple[str, ...], Any]]) -> list[Answer]:
+    def _answer(self, query: Query, now: datetime, looks: _Looks) -> list[Answer]:
         start, end = query.window.bounds(now)
         if query.divisor is not None:
-            return ratio_of(query, self._groups(query, now, memo), self._groups(query.divisor, now, memo))
-        return answer_of(query, self._groups(query, now, memo), (end - start).total_seconds())
+            return ratio_of(query, self._groups(query, now, looks), self._groups(query.divisor, now, looks))
+        return answer_of(query, self._groups(query, now, looks), (end - start).total_seconds())
 
-    def _groups(
-        self, query: Query, now: datetime, memo: dict[_Asked, Mapping[tuple[str, ...], Any]]
-    ) -> dict[tuple[str, ...], Group]:
-        start, end = query.window.bounds(now)
-        span = Span(start.timestamp(), end.timestamp())
+    def _groups(self, query: Query, now: datetime, looks: _Looks) -> dict[tuple[str, ...], Group]:
+        span = _span_of(query, now)
         kind = metric_of(query.metric).name
         token_types = sc.TOKEN_TYPE in query.group_by
         names = tuple(NAMES[name] for name in query.group_by if name != sc.TOKEN_TYPE)
@@ -151,18 +152,15 @@ class LocalSource:
         )
         named = {*names, *(condition.dimension for condition in filters)}
         of_type = [condition for condition in query.filters if condition.dimension == sc.TOKEN_TYPE]
-        percentiles = metric_of(query.metric).instrument == "histogram"
         if kind in (sc.WORKFLOW_RUNS.name, sc.WORKFLOW_DURATION.name):
-            asked = _Asked("runs", span, names, filters, False)
+            asked = _Asked("runs", span, names, filters)
         elif kind == sc.STAGE_DURATION.name:
-            asked = _Asked("stages", span, names, filters, False)
+            asked = _Asked("stages", span, names, filters)
         else:
             # By type only errors have a group; otherwise whoever has calls and no errors has zero of them.
             extra = (Filter("outcome", ("error",)),) if "error" in named else ()
-            asked = _Asked("calls", span, names, (*filters, *extra), percentiles)
-        found = memo.get(asked)
-        if found is None:
-            found = memo[asked] = self._look(asked)
+            asked = _Asked("calls", span, names, (*filters, *extra))
+        found = looks.at(asked)
         groups: dict[tuple[str, ...], Group] = {}
         for labels, figures in found.items():
             for more, group in _group(kind, figures):
@@ -173,12 +171,53 @@ class LocalSource:
                 groups[key] = group if known is None else known.plus(group)
         return groups
 
+
+class _Looks:
+    """What has been looked up for one set of queries: each look at the history is taken once."""
+
+    def __init__(self, history: History, with_durations: set[Span]) -> None:
+        self._history = history
+        self._with_durations = with_durations
+        self._memo: dict[_Asked, Mapping[tuple[str, ...], Any]] = {}
+        self._series: dict[Span, Mapping[tuple[str, ...], Figures]] = {}
+
+    def at(self, asked: _Asked) -> Mapping[tuple[str, ...], Any]:
+        """Return the figures by group."""
+        found = self._memo.get(asked)
+        if found is None:
+            found = self._memo[asked] = self._look(asked)
+        return found
+
     def _look(self, asked: _Asked) -> Mapping[tuple[str, ...], Any]:
+        history = self._history
         if asked.what == "runs":
-            return self.history.runs(asked.group_by, span=asked.span, filters=asked.filters)
+            return history.runs(asked.group_by, span=asked.span, filters=asked.filters)
         if asked.what == "stages":
-            return self.history.stages(asked.group_by, span=asked.span, filters=asked.filters)
-        return self.history.calls(asked.group_by, span=asked.span, filters=asked.filters, percentiles=asked.percentiles)
+            return history.stages(asked.group_by, span=asked.span, filters=asked.filters)
+        durations = asked.span in self._with_durations
+        if not history.has_cells_for(_EVERY_GROUP):
+            return history.calls(asked.group_by, span=asked.span, filters=asked.filters, percentiles=durations)
+        # One look at all series serves every grouping of the same time.
+        series = self._series.get(asked.span)
+        if series is None:
+            series = self._series[asked.span] = history.calls(_EVERY_GROUP, span=asked.span, percentiles=durations)
+        places = [_EVERY_GROUP.index(name) for name in asked.group_by]
+        conditions = [(_EVERY_GROUP.index(condition.dimension), condition) for condition in asked.filters]
+        found: dict[tuple[str, ...], Figures] = {}
+        for labels, figures in series.items():
+            if all(condition.holds(labels[place]) for place, condition in conditions):
+                found.setdefault(tuple(labels[place] for place in places), Figures()).merge(figures)
+        return found
+
+
+def _span_of(query: Query, now: datetime) -> Span:
+    start, end = query.window.bounds(now)
+    # The minute in which a window ends counts whole: cells know no less.
+    return Span(start.timestamp(), -(-end.timestamp() // 60) * 60)
+
+
+def _is_of_durations(query: Query) -> bool:
+    return metric_of(query.metric).instrument == "histogram"
 
 
 def _group(kind: str, figures: Figures | RunFigures | StageFigures) -> Iterator[tuple[str | None, Group]]:

@@ -15,7 +15,7 @@ from attune_monitoring import semconv as sc
 from attune_monitoring.errors import SourceError
 from attune_monitoring.figures import CALL_SUMS, Latency, count_call
 from attune_monitoring.grouping import GROUPS
-from attune_monitoring.query import Answer, Query, Window, metric_of
+from attune_monitoring.query import Answer, Filter, Query, Window, metric_of
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, parse_time
 
 from .answers import NAMES, Group, ratio_of
@@ -51,7 +51,8 @@ class _Item(NamedTuple):
 class ReplaySource:
     """Records as a source whose time only goes forward; asked about an earlier moment it begins anew.
 
-    The answers are those of the local folder at that moment, but for percentiles, which are exact here.
+    The answers are those of the local folder at that moment, but for percentiles, which are exact here, and the samples
+    of tokens, which are here the counts that are not zero.
 
     Args:
         calls: those that count, in any order; each is there from when it ended.
@@ -164,6 +165,10 @@ class _Look:
         names = _dimensions(query.metric)
         places = [names.index(name) for name in query.group_by]
         conditions = [(names.index(condition.dimension), condition) for condition in query.filters]
+        if sc.ERROR_TYPE in {*query.group_by, *(condition.dimension for condition in query.filters)}:
+            # By type only errors have a group; otherwise whoever has calls and no errors has zero of them.
+            failed = Filter(sc.OUTCOME, ("error",))
+            conditions.append((names.index(sc.OUTCOME), failed))
         self.items = [
             (item.at, tuple(item.labels[place] for place in places), item.value, item.samples)
             for item in items
@@ -189,10 +194,12 @@ class _Look:
 class _Sums:
     """One group of a window."""
 
-    __slots__ = ("samples", "sorted", "total")
+    __slots__ = ("records", "samples", "sorted", "total")
 
     def __init__(self) -> None:
         self.total = 0.0
+        self.records = 0
+        """Those without a sample as well, such as calls of unknown cost."""
         self.samples = 0
         self.sorted: list[float] = []
         """Values of a histogram."""
@@ -205,7 +212,6 @@ class _Slide:
         self._query = query
         self._items = items
         self._is_histogram = metric_of(query.metric).instrument == "histogram"
-        self._keeps_zero = query.metric != sc.LLM_TOKENS.name
         self._value = _aggregate(query.aggregation, histogram=self._is_histogram)
         self._restart()
 
@@ -228,6 +234,7 @@ class _Slide:
             if group is None:
                 group = groups[labels] = _Sums()
             group.total += value
+            group.records += 1
             group.samples += samples
             if self._is_histogram:
                 bisect.insort(group.sorted, value)
@@ -236,10 +243,11 @@ class _Slide:
             _, labels, value, samples = items[tail]
             group = groups[labels]
             group.total -= value
+            group.records -= 1
             group.samples -= samples
             if self._is_histogram:
                 del group.sorted[bisect.bisect_left(group.sorted, value)]
-            if not group.samples:
+            if not group.records:
                 del groups[labels]  # and with it what rounding has left of the total
             tail += 1
         if (head, tail) != (self._head, self._tail):
@@ -252,7 +260,7 @@ class _Slide:
             self._answers = [
                 Answer(dict(zip(names, labels, strict=True)), self._value(group, seconds), group.samples)
                 for labels, group in sorted(self._groups.items(), key=itemgetter(0))
-                if group.samples and (self._keeps_zero or group.total)
+                if group.samples
             ]
         return self._answers
 
@@ -304,7 +312,8 @@ def _of_call(
             yield _Item(at, labels, waited, 1)
     elif name == sc.LLM_TOKENS.name:
         for kind in _TOKENS:
-            yield _Item(at, (*labels, kind), sums[_PLACE[kind]], 1)
+            if sums[_PLACE[kind]]:
+                yield _Item(at, (*labels, kind), sums[_PLACE[kind]], 1)
     else:
         known = 1 - int(sums[_PLACE["unknown"]]) if name == sc.LLM_COST.name else 1
         yield _Item(at, labels, sums[_PLACE[_SUM_OF[name]]], known)

@@ -43,9 +43,9 @@ def _sender(options: Options) -> Sender:
             'the library that it needs is not installed; pip install "attune-monitoring[apprise]"'
         ) from error
     with quietly("apprise"):
-        service = apprise.Apprise()
-        added = service.add(options["url"])
-    if not added:
+        # One service by itself: Apprise's own notify() works in other threads, whose log would tell the URL.
+        service = apprise.Apprise.instantiate(options["url"])
+    if service is None:
         raise ConfigError("'url' is none that Apprise knows; see https://github.com/caronc/apprise/wiki")
 
     def send(notification: Notification) -> None:

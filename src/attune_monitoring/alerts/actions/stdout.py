@@ -31,13 +31,12 @@ def _sender(options: Options) -> Sender:
         stream = sys.stdout
         text = _message(options, notification)
         head, line_break, details = text.partition("\n")
-        if stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
-            over = notification.kind == "resolved"
-            head = f"{_GREEN if over else _COLOURS.get(notification.severity, '')}{head}{_PLAIN}"
-        encoding = stream.encoding or "utf-8"
-        shown = f"{head}{line_break}{details}\n".encode(encoding, "replace").decode(encoding)
         try:
-            stream.write(shown)
+            if stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
+                over = notification.kind == "resolved"
+                head = f"{_GREEN if over else _COLOURS.get(notification.severity, '')}{head}{_PLAIN}"
+            encoding = stream.encoding or "utf-8"
+            stream.write(f"{head}{line_break}{details}\n".encode(encoding, "replace").decode(encoding))
             stream.flush()
         except (OSError, ValueError) as error:
             raise ActionError(f"standard output is closed ({type(error).__name__})", retryable=False) from None

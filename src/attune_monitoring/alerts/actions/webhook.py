@@ -96,6 +96,9 @@ def _body(node: Node, path: KeyPath, checker: s.Checker) -> Any:
 
 def _headers(node: Node, path: KeyPath, checker: s.Checker) -> Mapping[str, str] | None:
     before = checker.found
+    if not isinstance(node.value, dict):
+        checker.problem(node, path, "expected a mapping of names to values")  # what stands there may be a secret
+        return None
     values = _PLAIN_HEADERS.check(node, path, checker)
     for name, child in node.children.items():
         header = name.removesuffix("_file")

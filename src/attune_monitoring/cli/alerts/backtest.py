@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -47,6 +47,17 @@ _COLUMNS = (
 )
 
 
+class _Stretch(NamedTuple):
+    """From when to when, in seconds since the epoch."""
+
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
 @click.command("backtest")
 @click.argument("name", required=False)
 @click.option(
@@ -69,19 +80,16 @@ def command(name: str | None, interval: float, config: Path | None, rules: Path 
     if first is None or first >= end:
         click.echo(empty(options.folder), err=True)
         sys.exit(1)
-    start = first if options.since is None else max(options.since.timestamp(), first)
-    found = _run(chosen, source, start, end, interval)
+    stretch = _Stretch(first if options.since is None else max(options.since.timestamp(), first), end)
+    found = _run(chosen, source, stretch, interval)
     if options.json:
-        frame = options.frame() | {
-            "since": datetime.fromtimestamp(start, UTC),
-            "until": datetime.fromtimestamp(end, UTC),
-        }
-        data = {"interval_seconds": interval, "rules": [_entry(one, start, end) for one in found]}
+        frame = options.frame() | {"since": _time(stretch.start), "until": _time(end)}
+        data = {"interval_seconds": interval, "rules": [_entry(one, stretch) for one in found]}
         print_json(answer("backtest", data, **frame))
         return
-    _show(Screen(), options, chosen, found, start, end)
+    _show(Screen(), options, chosen, found, stretch)
     if options.since is not None and options.since.timestamp() < first:
-        notes([f"the records begin at {clock(options.local(datetime.fromtimestamp(first, UTC)))}"])
+        notes([f"the records begin at {clock(options.local(_time(first)))}"])
 
 
 def _replay(options: Options, rules: Sequence[AlertRule], end: float) -> tuple[ModelledSource, float | None]:
@@ -110,41 +118,32 @@ def _look_back(rules: Sequence[AlertRule]) -> float:
     return longest
 
 
-def _run(
-    rules: Sequence[AlertRule], source: ModelledSource, start: float, end: float, interval: float
-) -> list[RuleTimeline]:
+def _run(rules: Sequence[AlertRule], source: ModelledSource, stretch: _Stretch, interval: float) -> list[RuleTimeline]:
     if not sys.stderr.isatty():
-        return backtest(rules, source, start, end, interval=interval)
+        return backtest(rules, source, stretch.start, stretch.end, interval=interval)
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("replaying", total=end - start)
+        task = progress.add_task("replaying", total=stretch.seconds)
         return backtest(
             rules,
             source,
-            start,
-            end,
+            stretch.start,
+            stretch.end,
             interval=interval,
             progress=lambda done, _: progress.update(task, completed=done),
         )
 
 
 def _show(
-    screen: Screen,
-    options: Options,
-    rules: Sequence[AlertRule],
-    found: Sequence[RuleTimeline],
-    start: float,
-    end: float,
+    screen: Screen, options: Options, rules: Sequence[AlertRule], found: Sequence[RuleTimeline], stretch: _Stretch
 ) -> None:
-    def local(seconds: float) -> datetime:
-        return options.local(datetime.fromtimestamp(seconds, UTC))
-
-    screen.line(f"{local(start):%Y-%m-%d %H:%M} – {local(end):%Y-%m-%d %H:%M}, {lasted(end - start)}")
+    begin, end = (f"{options.local(_time(seconds)):%Y-%m-%d %H:%M}" for seconds in stretch)
+    screen.line(f"{begin} – {end}, {lasted(stretch.seconds)}")
     screen.line()
     off = {rule.name for rule in rules if not rule.enabled}
-    screen.table(_COLUMNS, [_row(screen, one, start, end, off=one.rule in off) for one in found])
+    screen.table(_COLUMNS, [_row(screen, one, stretch, off=one.rule in off) for one in found])
     for one in found:
         if one.errors:
             screen.heading(one.rule, f"could not be evaluated {one.errors} times: {failed(one.error)}")
@@ -155,21 +154,21 @@ def _show(
         if left > 0:
             screen.line((f"  {left} earlier ones, with --format json", "dim"))
         for episode in one.episodes[-_SHOWN:]:
-            screen.line(f"  {local(episode.fired_at):%m-%d %H:%M}  {_told(episode, end)}")
+            screen.line(f"  {options.local(_time(episode.fired_at)):%m-%d %H:%M}  {_told(episode, stretch.end)}")
 
 
-def _row(screen: Screen, one: RuleTimeline, start: float, end: float, *, off: bool) -> tuple[Cell, ...]:
+def _row(screen: Screen, one: RuleTimeline, stretch: _Stretch, *, off: bool) -> tuple[Cell, ...]:
     if not one.episodes:
         return one.rule, ("disabled" if off else "never", "dim"), "", "", "0", ""
-    lengths = [episode.seconds(end) for episode in one.episodes]
-    total = sum(upper - lower for lower, upper in _together(one.episodes, end))
+    lengths = [episode.seconds(stretch.end) for episode in one.episodes]
+    total = sum(upper - lower for lower, upper in _together(one.episodes, stretch.end))
     return (
         one.rule,
         f"{len(one.episodes)}×" if screen.unicode else str(len(one.episodes)),
         lasted(total),
         lasted(max(lengths)),
-        f"{_a_week(one, start, end):.1f}",
-        (_line(screen, one, start, end), "red"),
+        f"{_a_week(one, stretch):.1f}",
+        (_line(screen, one, stretch), "red"),
     )
 
 
@@ -196,28 +195,27 @@ def _together(episodes: Sequence[Episode], end: float) -> Iterator[tuple[float, 
     yield begin, until
 
 
-def _line(screen: Screen, one: RuleTimeline, start: float, end: float) -> str:
+def _line(screen: Screen, one: RuleTimeline, stretch: _Stretch) -> str:
     """Return the time from start to end as characters, of which those stand out in which the rule fired."""
     full, none = ("█", "·") if screen.unicode else ("#", ".")
     cells = [none] * _LINE
-    width = (end - start) / _LINE
-    for begin, until in _together(one.episodes, end):
-        first = int((begin - start) / width)
-        last = int((until - start) / width)
+    width = stretch.seconds / _LINE
+    for begin, until in _together(one.episodes, stretch.end):
+        first, last = (int((moment - stretch.start) / width) for moment in (begin, until))
         for place in range(first, min(last, _LINE - 1) + 1):
             cells[place] = full
     return "".join(cells)
 
 
-def _a_week(one: RuleTimeline, start: float, end: float) -> float:
-    return one.notifications / (end - start) * _WEEK
+def _a_week(one: RuleTimeline, stretch: _Stretch) -> float:
+    return one.notifications / stretch.seconds * _WEEK
 
 
-def _entry(one: RuleTimeline, start: float, end: float) -> dict[str, Any]:
+def _entry(one: RuleTimeline, stretch: _Stretch) -> dict[str, Any]:
     return {
         "name": one.rule,
         "notifications": one.notifications,
-        "notifications_a_week": _a_week(one, start, end),
+        "notifications_a_week": _a_week(one, stretch),
         "errors": one.errors,
         "error": failed(one.error) or None,
         "episodes": [
@@ -227,7 +225,7 @@ def _entry(one: RuleTimeline, start: float, end: float) -> dict[str, Any]:
                 "pending_at": _stamp(episode.pending_at),
                 "fired_at": _stamp(episode.fired_at),
                 "resolved_at": None if episode.resolved_at is None else _stamp(episode.resolved_at),
-                "duration_ms": round(episode.seconds(end) * 1000),
+                "duration_ms": round(episode.seconds(stretch.end) * 1000),
                 "value": episode.value,
                 "peak": episode.peak,
                 "notifications": episode.notifications,
@@ -238,4 +236,8 @@ def _entry(one: RuleTimeline, start: float, end: float) -> dict[str, Any]:
 
 
 def _stamp(seconds: float) -> str | None:
-    return stamp(datetime.fromtimestamp(seconds, UTC))
+    return stamp(_time(seconds))
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,7 @@ from attune_monitoring.errors import ConfigError
 from .list_ import condition_of
 from .options import format_option, wired
 from .preview import Preview, forced, previews
-
-run_scenarios = print
+from .scenarios import run_scenarios
 from .wiring import Wiring, named
 
 __all__ = ["command"]
@@ -54,8 +54,7 @@ def command(name: str | None, scenarios: Path | None, wiring: Wiring, format_: s
     """
     rules = named(wiring.rules.rules, name)
     if scenarios is not None:
-        run_scenarios(scenarios, rules, wiring, json=format_ == "json")
-        return
+        sys.exit(run_scenarios(scenarios, rules, wiring.folder, json=format_ == "json"))
     now = present().timestamp()
     with wiring.source() as source:
         found = previews(rules, source, now)

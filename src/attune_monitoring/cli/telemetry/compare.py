@@ -17,6 +17,7 @@ from .amounts import change, slower, took
 from .options import Options, common
 from .past import (
     GROUPINGS,
+    LIMITED,
     by_group,
     data_of,
     each_cost,
@@ -81,7 +82,7 @@ def command(options: Options, first: str, second: str | None, by: str, limit: in
     spans = [period.span(options.now) for period in (old_period, new_period)]
     with opened(options) as past:
         old_groups, new_groups = (by_group(past, by, span) for span in spans)
-        if by in ("user", "stage"):
+        if by in LIMITED:
             old, new = (total_of(past.calls((), span=span)) for span in spans)
         else:
             old, new = total_of(old_groups), total_of(new_groups)

@@ -23,6 +23,8 @@ __all__ = ["command"]
 _DAY = timedelta(days=1)
 _MOST_PARTS = 1000
 _BAR = 30
+_IDLE = 3
+"""More parts in a row without a call are one line."""
 _GROUPS = 4
 """Groups that have a column of their own at most."""
 _ROOMY = 110
@@ -161,7 +163,12 @@ def _show_bars(
         else Column("", room=10_000),
     ]
     table: list[list[Cell]] = []
-    for (part, groups), total in zip(rows, totals, strict=True):
+    for place, ((part, groups), total) in enumerate(zip(rows, totals, strict=True)):
+        idle = _idle(totals, place)
+        if idle > _IDLE:
+            if place == 0 or totals[place - 1].calls:
+                table.append([(f"… {idle} without a call", "dim"), *[""] * (len(columns) - 1)])
+            continue
         named = [usd(groups[name].cost) if name in groups else "" for name in names]
         others = sum(figures.cost for name, figures in groups.items() if name not in names)
         table.append(
@@ -180,6 +187,15 @@ def _show_bars(
         rest = [percent(share(sum(whole.values()) - sum(map(whole.__getitem__, names)), sum(whole.values())))]
         table.append([("share", "dim"), "", *parts_of, *(rest if len(whole) > len(names) else []), "", "", ""])
     screen.table(columns, table)
+
+
+def _idle(totals: Sequence[Figures], place: int) -> int:
+    """How many parts in a row, of which this is one, have no call."""
+    if totals[place].calls:
+        return 0
+    before = itertools.takewhile(lambda figures: not figures.calls, reversed(totals[:place]))
+    behind = itertools.takewhile(lambda figures: not figures.calls, totals[place:])
+    return sum(1 for _ in itertools.chain(before, behind))
 
 
 def _fitting(names: Sequence[str], width: int) -> list[str]:

@@ -16,6 +16,7 @@ from attune_monitoring.history import History, Span
 from .amounts import share
 from .options import Options, common
 from .past import opened, patience, report, sentences, span_of, total_of
+from .reading import counted
 
 __all__ = ["command"]
 
@@ -105,7 +106,7 @@ def _model_data(labels: tuple[str, ...], figures: Figures) -> dict[str, Any]:
 def _show_totals(screen: Screen, totals: Figures) -> None:
     waste = totals.retry_waste + totals.fallback_waste
     rows: list[list[Cell]] = [
-        ["Errors", (f"{totals.failed:,}", "bold"), f"{percent(totals.error_rate)} of {totals.calls:,} calls"],
+        ["Errors", (f"{totals.failed:,}", "bold"), f"{percent(totals.error_rate)} of {counted(totals.calls, 'call')}"],
         ["Fallbacks", f"{totals.fallbacks:,}", f"{percent(share(totals.fallbacks, totals.calls))} of calls"],
         ["Retries", f"{totals.retries:,}", f"{percent(share(totals.retries, totals.calls))} of the number of calls"],
         ["Truncated", f"{totals.truncated:,}", f"{percent(share(totals.truncated, totals.calls))} of calls"],

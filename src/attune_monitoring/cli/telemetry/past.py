@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 __all__ = [
-    "GROUPINGS", "by_group", "data_of", "each_cost", "known_cost", "opened", "patience", "period_of", "quantile",
-    "refresh", "report", "sentences", "span_of", "total_of", "when",
+    "GROUPINGS", "LIMITED", "by_group", "data_of", "each_cost", "known_cost", "opened", "patience", "period_of",
+    "quantile", "refresh", "report", "sentences", "span_of", "total_of", "when",
 ]  # fmt: skip
 
 GROUPINGS: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +42,9 @@ GROUPINGS: Mapping[str, tuple[str, ...]] = {
 """What `--by` can be, and the history's names for it."""
 _MARGINALS = {"user": "user", "stage": "step"}
 """Groupings of which the roll-up has counts, cost, tokens and average latency, and no percentiles."""
+LIMITED = frozenset(_MARGINALS)
+"""Groupings of which only `_KNOWN`, outcomes and average latency are known."""
+_KNOWN = ("calls", "cost", "unknown", "input", "output")
 _FROM_RECORDS = ("session", "task")
 _PATIENCE_SECONDS = 1.0
 
@@ -116,7 +119,7 @@ def by_group(past: History, by: str, span: Span, *, percentiles: bool = True) ->
     """
     groups = GROUPINGS[by]
     if by in _MARGINALS:
-        found = past.marginal(_MARGINALS[by], span=span)
+        found = {labels: _limited(its) for labels, its in past.marginal(_MARGINALS[by], span=span).items()}
         rest = _rest(past, span, found)
         if rest is not None:
             found[("",) * len(groups)] = rest
@@ -131,9 +134,9 @@ def by_group(past: History, by: str, span: Span, *, percentiles: bool = True) ->
 
 def _rest(past: History, span: Span, found: Mapping[tuple[str, ...], Figures]) -> Figures | None:
     """What the roll-up does not have under any name: all minus what it has."""
-    rest = total_of(past.calls((), span=span, percentiles=False))
+    rest = _limited(total_of(past.calls((), span=span)))
     for figures in found.values():
-        for name in ("calls", "cost", "unknown", "input", "output"):
+        for name in _KNOWN:
             setattr(rest, name, getattr(rest, name) - getattr(figures, name))
         for outcome, count in figures.outcomes.items():
             rest.outcomes[outcome] = rest.outcomes.get(outcome, 0) - count
@@ -141,13 +144,19 @@ def _rest(past: History, span: Span, found: Mapping[tuple[str, ...], Figures]) -
         rest.latency.total -= figures.latency.total
     if not rest.calls:
         return None
-    shown = Figures()
-    for name in ("calls", "unknown", "input", "output"):
-        setattr(shown, name, getattr(rest, name))
-    shown.cost = max(0.0, round(rest.cost, 12))  # what subtracting leaves of zero is no cost
-    shown.outcomes = {outcome: count for outcome, count in rest.outcomes.items() if count}
-    shown.latency = Latency(rest.latency.count, rest.latency.total)
-    return shown
+    rest.cost = max(0.0, round(rest.cost, 12))  # what subtracting leaves of zero is no cost
+    rest.outcomes = {outcome: count for outcome, count in rest.outcomes.items() if count}
+    return rest
+
+
+def _limited(figures: Figures) -> Figures:
+    """Only what is known by user and stage: parts of a window may come from records, which know more."""
+    known = Figures()
+    for name in _KNOWN:
+        setattr(known, name, getattr(figures, name))
+    known.outcomes = dict(figures.outcomes)
+    known.latency = Latency(figures.latency.count, figures.latency.total)
+    return known
 
 
 def total_of(found: Mapping[Any, Figures]) -> Figures:
@@ -174,8 +183,24 @@ def quantile(latency: Latency, percent: float) -> float | None:
     return latency.percentile(percent) if latency.histogram else None
 
 
-def data_of(figures: Figures) -> dict[str, Any]:
-    """Return figures as JSON has them: USD, milliseconds, counts, percentages of 100; null = not known."""
+def data_of(figures: Figures, *, limited: bool = False) -> dict[str, Any]:
+    """Return figures as JSON has them: USD, milliseconds, counts, percentages of 100; null = not known.
+
+    Args:
+        figures: the figures.
+        limited: whether they are of one of the groupings in `LIMITED`.
+    """
+    data = _data_of(figures)
+    return {**data, **dict.fromkeys(_UNKNOWN_IF_LIMITED)} if limited else data
+
+
+_UNKNOWN_IF_LIMITED = (
+    "baseline_cost", "savings", "savings_percent", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "retries", "fallbacks", "truncated", "retry_waste", "fallback_waste", "errors", "time_to_first_token_ms",
+)  # fmt: skip
+
+
+def _data_of(figures: Figures) -> dict[str, Any]:
     return {
         "calls": figures.calls,
         "cost": known_cost(figures),

@@ -101,7 +101,7 @@ def command(
         screen.table(_LIST, [_row(one, options, screen) for one in found])
         notes(reading.notes())
     elif holds_records(options.folder):
-        click.echo("No run is like that. Calls outside of any workflow are in no run.")
+        click.echo("There is no such run. Calls outside of any workflow are in no run;\n`@workflow` makes one of them.")
     else:
         click.echo(empty(options.folder))
 

@@ -16,6 +16,7 @@ from .breakdown import breakdown
 from .options import Options, common
 from .past import (
     GROUPINGS,
+    LIMITED,
     by_group,
     data_of,
     known_cost,
@@ -33,8 +34,6 @@ from .periods import Period, before, fitting, parts
 __all__ = ["command"]
 
 _Compare: TypeAlias = Callable[[float | None, float | None], str]
-_LIMITED = ("user", "stage")
-"""Groupings whose figures have no percentiles: the totals are asked for on their own."""
 
 
 @click.command("summary")
@@ -51,7 +50,7 @@ def command(options: Options, by: str, limit: int) -> None:
     with opened(options) as past:
         period = period_of(past, options)
         groups = by_group(past, by, span_of(options))
-        totals = total_of(past.calls((), span=span_of(options)) if by in _LIMITED else groups)
+        totals = total_of(past.calls((), span=span_of(options)) if by in LIMITED else groups)
         earlier = _earlier(past, options, period)
         line = [] if period is None or not totals.calls else _overtook(past, options, period)
         said = sentences(past, span_of(options), totals.unknown)
@@ -60,7 +59,7 @@ def command(options: Options, by: str, limit: int) -> None:
         "before": None if earlier is None else _period_data(earlier[0]) | {"totals": data_of(earlier[1])},
         "over_time": [_period_data(part) | {"cost": known_cost(it), "calls": it.calls} for part, it in line],
         "by": by,
-        "groups": [{"name": name, **data_of(figures)} for name, figures in groups.items()],
+        "groups": [{"name": name, **data_of(figures, limited=by in LIMITED)} for name, figures in groups.items()],
     }
     screen = report("summary", options, data, said, is_empty=not totals.calls)
     if screen is not None and period is not None:
