@@ -134,7 +134,7 @@ def test_discord_mentions_nobody_and_formats_nothing() -> None:
     assert message["allowed_mentions"] == {"parse": []}
     assert "@everyone" not in json.dumps(message, ensure_ascii=False)
     assert message["embeds"][0]["description"].startswith(r"\<!channel\> \<" + "@\u200bU123" + r"\> ")
-    assert r"\*bold\* \_it\_ \~no\~ \`code\` \[x\]\(https\://evil.example\)" in message["content"]
+    assert r"\*bold\* \_it\_ \~no\~ \`code\` \[x\](https\://evil.example)" in message["content"]
 
 
 def test_the_authors_own_markup_in_a_template_stays() -> None:
@@ -142,6 +142,24 @@ def test_the_authors_own_markup_in_a_template_stays() -> None:
         http("slack", text="*{value:.0f}* in {workflow_name}"), changed(labels={"workflow_name": "*x*"})
     )
     assert message["attachments"][0]["blocks"][0]["text"]["text"] == "*12* in ∗x∗"
+
+
+def test_a_link_that_the_rule_gives_can_be_clicked() -> None:
+    linked = changed(annotations={"runbook_url": "https://example.com/a?b=1&c=2"}, labels={}, condition="", value=None)
+    slack, discord = message_of(http("slack"), linked), message_of(http("discord"), linked)
+    mail = message_of(AlertAction("email", {"host": "h", "from": "a@b", "to": ["c@d"]}), linked)
+    fields = slack["attachments"][0]["blocks"][1]["fields"]
+    assert fields[0]["text"] == "*runbook_url*\n<https://example.com/a?b=1&amp;c=2>"
+    assert discord["embeds"][0]["fields"][0]["value"] == "https://example.com/a?b=1&c=2"
+    assert '<a href="https://example.com/a?b=1&amp;c=2">' in mail["html"]
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", 'https://x"onclick="y', "https://x/<!channel>", "https://x|y"])
+def test_what_is_no_plain_url_is_no_link(url: str) -> None:
+    linked = changed(annotations={"runbook_url": url})
+    mail = message_of(AlertAction("email", {"host": "h", "from": "a@b", "to": ["c@d"]}), linked)
+    assert "<a " not in mail["html"]
+    assert f"<{url}" not in json.dumps(message_of(http("slack"), linked))
 
 
 LONG = changed(
@@ -198,6 +216,13 @@ def test_a_redirect_is_not_followed_with_secrets(receiver: Receiver, status: int
             sender_of(http(url=receiver.url, headers={"Authorization": f"Bearer {SECRET}"}))(FIRING)
         assert elsewhere.requests == []
     assert raised.value.retryable is (status not in (301, 308))
+
+
+def test_a_refusal_whose_text_cannot_be_read_is_still_a_refusal(receiver: Receiver) -> None:
+    receiver.answers = [Answer(404, {"Content-Encoding": "gzip"}, "no gzip")]
+    with pytest.raises(ActionError, match=r"^HTTP 404$") as raised:
+        sender_of(http(url=receiver.url))(FIRING)
+    assert raised.value.retryable is False
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused_unless_that_is_asked_for() -> None:

@@ -261,6 +261,27 @@ def test_an_earlier_moment_can_be_asked_again():
     assert again == first
 
 
+def test_rules_with_different_delays_do_not_disturb_each_other():
+    late = HOURLY.changed(name="late", eval_delay="10m")
+    found = backtest([HOURLY, late], ReplaySource(costly(10, 20)), START, START + 3 * HOUR)
+    assert [each.episodes[0].fired_at - START for each in found] == [21 * MINUTE, 31 * MINUTE]
+
+
+def test_the_divisor_of_a_ratio_has_its_own_window():
+    whole = Query(sc.LLM_CALLS.name, Window.of("3h"))
+    query = Query(sc.LLM_CALLS.name, Window.of("1h"), "ratio", divisor=whole)
+    now = datetime.fromtimestamp(START + 3 * HOUR, UTC)
+    [[answer]] = ReplaySource(costly(10, 70, 130, 140)).answer([query], now)
+    assert answer.value == 0.5
+
+
+def test_few_samples_are_no_data_as_they_are_for_the_engine():
+    calls = [call(30 * number, success=False) for number in range(60)]
+    rule = AlertRule(metric="error_rate", threshold=50, min_samples=40)
+    [episode] = replayed(rule, calls, hours=1).episodes
+    assert episode.fired_at - START == 20 * MINUTE
+
+
 def test_a_question_that_makes_no_sense_is_refused():
     with pytest.raises(SourceError, match=r"did you mean attune\.llm\.cost"):
         ReplaySource().answer([Query("attune.llm.costs", Window.of("1h"))], datetime.fromtimestamp(START, UTC))

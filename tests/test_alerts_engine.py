@@ -770,7 +770,9 @@ class TestLease:
         assert outbox.take_lease(mine, T0 + 1, 180)
 
     @pytest.mark.parametrize(
-        "owner", [f"elsewhere/{os.getpid()}/x", "strange", new_owner(), f"{os.uname().nodename}/1/x"]
+        "owner",
+        [f"elsewhere/{os.getpid()}/x", "strange", new_owner(), f"{os.uname().nodename}/1/x"],
+        ids=["another host", "strange", "this process", "a living process"],
     )
     def test_who_may_still_be_there_keeps_it_until_it_lapses(self, clock: Clock, owner: str) -> None:
         outbox = Outbox(None, clock=clock)

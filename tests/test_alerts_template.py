@@ -91,6 +91,10 @@ def test_a_number_format_for_a_text_is_refused_when_it_is_loaded() -> None:
         check("{name:.2f}")
 
 
+def test_a_number_format_for_a_text_shows_the_text_where_nobody_checked_it() -> None:
+    assert fill("{workflow_name:.2f}", VALUES) == "code-review"
+
+
 def test_a_lonely_brace_is_explained() -> None:
     with pytest.raises(ConfigError, match=r"for a brace itself write \{\{ or \}\}"):
         check('{"value": 1')

@@ -75,7 +75,7 @@ LONGER_THAN_400_LINES = {"calls", "pricing.cost", "recorder", "records"}
 TESTED_BY = {
     "__init__": "test_architecture.py",
     "alerts": "test_alerts_state.py",
-    "budgets": "test_budget.py",
+    "budgets": "test_budgets.py",
     "content": "test_calls.py",
     "errors": "test_config.py",
     "following": "e2e/test_real_clients.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from attune_monitoring.cli import main
 from attune_monitoring.cli.demo_provider import simulated_provider
+from attune_monitoring.scope import HOOKS
 from attune_monitoring.testing import Captured
 from markdown_blocks import anchors, blocks, links
 
@@ -38,18 +40,31 @@ def test_a_page_shows_what_its_commands_print(page: Path) -> None:
     assert TOOL["rewritten"](page) == page.read_text("utf-8")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
-def test_the_examples_of_a_guide_run_and_are_recorded(
-    page: Path, attune_capture: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the examples' client of OpenAI talks to."""
     with simulated_provider() as address:
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/v1")
-        namespace: dict[str, Any] = {"__name__": page.stem}
-        for block in blocks(page, "python"):
-            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
-    assert attune_capture.calls
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in GUIDES if any(blocks(page, "python"))], ids=lambda page: page.name)
+def test_the_examples_of_a_guide_run_from_top_to_bottom(page: Path, provider: None, attune_capture: Captured) -> None:
+    failures = HOOKS.failures.copy()
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    for block in blocks(page, "python"):
+        exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
+    assert HOOKS.failures == failures  # telemetry fails in silence
+
+
+@pytest.mark.slow
+def test_the_first_program_of_the_monitoring_guide_is_recorded(provider: None, attune_capture: Captured) -> None:
+    first = next(blocks(ROOT / "docs" / "guides" / "MONITORING_GUIDE.md", "python"))
+    exec(first.text, {})
+    [call] = attune_capture.calls
+    assert (call.workflow_name, call.task_type, call.tier) == ("support-answer", "classify", "cheap")
 
 
 @pytest.mark.parametrize(

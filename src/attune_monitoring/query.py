@@ -16,6 +16,7 @@ from attune_monitoring.errors import SourceError
 
 __all__ = [
     "AGGREGATIONS",
+    "MINUTES_FOR",
     "Aggregation",
     "Answer",
     "Filter",
@@ -33,7 +34,7 @@ _OF_COUNTERS = ("sum", "rate", "ratio")
 _OF_HISTOGRAMS = ("sum", "count", "avg", "min", "max", "p50", "p95", "p99", "rate", "ratio")
 _METRICS = {metric.name: metric for metric in sc.METRICS if metric.name.startswith("attune.")}
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_MINUTES_FOR = 48 * 3600
+MINUTES_FOR = 48 * 3600
 """Rolling windows up to this long begin at a full minute, longer ones at a full hour."""
 
 
@@ -94,7 +95,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def _full(moment: datetime, length: int) -> datetime:
-    step = 60 if length <= _MINUTES_FOR else 3600
+    step = 60 if length <= MINUTES_FOR else 3600
     return datetime.fromtimestamp(moment.timestamp() // step * step, UTC)
 
 

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from .engine import AlertEngine
+from .load import load_rules
 from .metrics import MetricType, m
+from .modelled import anomaly, forecast
 from .rule import AlertAction, AlertCondition, AlertRule, Operator, Severity, alert
 
-__all__ = ["AlertAction", "AlertCondition", "AlertRule", "MetricType", "Operator", "Severity", "alert", "m"]
+__all__ = [
+    "AlertAction",
+    "AlertCondition",
+    "AlertEngine",
+    "AlertRule",
+    "MetricType",
+    "Operator",
+    "Severity",
+    "alert",
+    "anomaly",
+    "forecast",
+    "load_rules",
+    "m",
+]

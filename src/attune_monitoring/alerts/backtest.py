@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
+from attune_monitoring.errors import MonitoringError
 from attune_monitoring.query import Source
 
 from .announcement import Grouping, announce
-from .evaluation import observe
+from .evaluation import Glance, observe
 from .rule import AlertAction, AlertRule
 from .state import AlertState, advance, key_of
 
@@ -90,20 +92,18 @@ def backtest(
     watched = [rule.changed(actions=(AlertAction("stdout", name=rule.name),)) for rule in rules]
     found = [RuleTimeline(rule=rule.name, episodes=[]) for rule in watched]
     states: list[dict[str, AlertState]] = [{} for _ in watched]
+    glances = [Glance(rule) if rule.when is not None and rule.no_data != "alert" else None for rule in watched]
     steps = int((end - start) // interval) + 1
     for step in range(steps):
         now = start + step * interval
-        lively = False
-        for place, observed in enumerate(observe(watched, source, now)):
-            if observed.error:
-                found[place].errors += 1
-                found[place].error = observed.error
-            elif not states[place] and not any(each.holds is not False for each in observed.observations):
-                # Nothing was and nothing is: no data matters only to a rule that asks for it, and that keeps states.
-                continue
-            states[place], _ = advance(watched[place], observed, states[place], now)
-            lively = lively or bool(states[place])
-        if lively:
+        for place, rule in enumerate(watched):
+            # Nothing was and nothing is: so it is nearly always, and then there is nothing to work out.
+            if states[place] or not _is_quiet(glances[place], source, now - rule.eval_delay):
+                [observed] = observe([rule], source, now)
+                found[place].errors += bool(observed.error)
+                found[place].error = observed.error or found[place].error
+                states[place], _ = advance(rule, observed, states[place], now)
+        if any(states):
             _note(watched, states, found, now)
         if progress is not None and step % 1000 == 0:
             progress(step * interval, end - start)
@@ -119,6 +119,15 @@ def timeline(found: Sequence[RuleTimeline]) -> list[tuple[float, Literal["fires"
             if episode.resolved_at is not None:
                 happened.append((episode.resolved_at, "resolved", each.rule, episode))
     return sorted(happened, key=lambda one: (one[0], one[1] == "fires", one[2]))
+
+
+def _is_quiet(glance: Glance | None, source: Source, moment: float) -> bool:
+    if glance is None:
+        return False
+    try:
+        return glance.is_quiet(source.answer(glance.queries, datetime.fromtimestamp(moment, UTC)))
+    except MonitoringError:  # the evaluation will say what is wrong
+        return False
 
 
 def _note(

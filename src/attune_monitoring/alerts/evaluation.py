@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from .expression import Arithmetic, Comparison, Expression, Logic, Measure, Not,
 from .metrics import Quantity, dimension_of, m
 from .rule import AlertRule
 
-__all__ = ["Observation", "Observed", "Values", "observe"]
+__all__ = ["Glance", "Observation", "Observed", "Values", "observe"]
 
 _SUMS = ("sum", "rate", "count")
 _ERROR_LENGTH = 500
@@ -63,6 +64,48 @@ def observe(rules: Sequence[AlertRule], source: Source, now: float) -> list[Obse
         for query in queries
     )
     return [_observe(rule, queries, memo) for rule, queries in zip(rules, foreseen, strict=True)]
+
+
+class Glance:
+    """Tells cheaply that a rule's condition holds nowhere, as it does nearly always: for replaying the past.
+
+    It takes any number of samples for enough: where it does not tell so, `observe` may still find it.
+
+    Args:
+        rule: a rule with a condition.
+    """
+
+    def __init__(self, rule: AlertRule) -> None:
+        self._condition = rule.when
+        asked = _foreseen(rule.changed(resolve_when=None, enabled=True), datetime.fromtimestamp(0, UTC))
+        divided = {} if rule.when is None else dict(_quotients(rule.when))
+        self._zeros: dict[Query, float | None] = {query: 0.0 if query in divided else None for query in asked}
+        self.queries = [_grouped(query, rule) for query in asked]
+        self._is_grouped = bool(rule.by)
+        self._seen: list[list[Answer]] = []
+        self._quiet = False
+
+    def is_quiet(self, answers: list[list[Answer]]) -> bool:
+        """Whether the condition holds nowhere.
+
+        Args:
+            answers: to `queries`.
+        """
+        if len(answers) == len(self._seen) and all(map(operator.is_, answers, self._seen)):
+            return self._quiet
+        values: dict[_Combination, dict[Query, float | None]] = {}
+        for query, found in zip(self._zeros, answers, strict=True):
+            for answer in found:
+                labels = tuple(answer.labels.values())
+                if labels not in values:
+                    values[labels] = self._zeros.copy()
+                values[labels][query] = answer.value
+        if not self._is_grouped:
+            values.setdefault((), self._zeros.copy())
+        condition = self._condition
+        self._quiet = condition is not None and not any(evaluate(condition, each)[0] for each in values.values())
+        self._seen = answers
+        return self._quiet
 
 
 class Values:

@@ -139,6 +139,8 @@ class ModelledSource:
         Raises:
             SourceError: a query makes no sense, or the source has no history by the hour.
         """
+        if not any(isinstance(query, Modelled) for query in queries):
+            return self.source.answer(queries, now)
         plain = iter(self.source.answer([query for query in queries if not isinstance(query, Modelled)], now))
         return [
             self._answer(query, now.timestamp()) if isinstance(query, Modelled) else next(plain) for query in queries

@@ -10,7 +10,19 @@ from attune_monitoring.records import format_time
 
 from .notification import Kind, Notification
 
-__all__ = ["ELLIPSIS", "collapse", "colour_of", "cut", "facts", "lasted", "lines", "number", "stamp", "title"]
+__all__ = [
+    "ELLIPSIS",
+    "collapse",
+    "colour_of",
+    "cut",
+    "facts",
+    "lasted",
+    "lines",
+    "link_of",
+    "number",
+    "stamp",
+    "title",
+]
 
 ELLIPSIS = "…"
 
@@ -22,6 +34,7 @@ _COLOURS: Mapping[str, int] = {"critical": 0xD7263D, "warning": 0xF2A900, "info"
 _GREEN = 0x2EA043
 _GREY = 0x8B949E
 # Line breaks other than \n, what terminals obey, what turns text around, and halves of surrogate pairs.
+_LINK = re.compile(r"https?://[A-Za-z0-9/._~:?#&=%+@!-]{1,500}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -48,6 +61,11 @@ def facts(notification: Notification) -> list[tuple[str, str]]:
         found.append(("Lasted" if notification.kind == "resolved" else "For", lasted(notification.seconds)))
     found += [(collapse(name), _clean(text)) for name, text in notification.annotations.items() if name != "summary"]
     return found
+
+
+def link_of(name: str, text: str) -> str | None:
+    """Return the URL that a fact called `…_url` is, where nothing in it could be markup."""
+    return text if name.endswith("_url") and _LINK.fullmatch(text) else None
 
 
 def lines(notification: Notification) -> list[str]:

@@ -15,7 +15,7 @@ from attune_monitoring import semconv as sc
 from attune_monitoring.errors import SourceError
 from attune_monitoring.figures import CALL_SUMS, Latency, count_call
 from attune_monitoring.grouping import GROUPS
-from attune_monitoring.query import Answer, Filter, Query, Window, metric_of
+from attune_monitoring.query import MINUTES_FOR, Answer, Filter, Query, Window, metric_of
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord, parse_time
 
 from .answers import NAMES, Group, ratio_of
@@ -23,6 +23,8 @@ from .answers import NAMES, Group, ratio_of
 __all__ = ["ReplaySource"]
 
 _HOUR = 3600
+_DELAYS = 4
+"""Windows of one question that are kept at different times."""
 _SUM_OF = {
     sc.LLM_COST.name: "cost",
     sc.LLM_BASELINE.name: "baseline",
@@ -66,7 +68,7 @@ class ReplaySource:
         self._runs = sorted(((parse_time(run.started_at).timestamp(), run) for run in runs), key=itemgetter(0))
         self._items: dict[str, list[_Item]] = {}
         self._sorted: dict[Query, _Look] = {}
-        self._slides: dict[Query, _Slide] = {}
+        self._slides: dict[Query, list[_Slide]] = {}
         self._calendar: dict[Window, tuple[float, float]] = {}
 
     def changed(self) -> bool:
@@ -99,19 +101,24 @@ class ReplaySource:
 
     # --- inside
     def _answer(self, query: Query, now: float) -> list[Answer]:
-        slide = self._slide(query)
         start, end = self._bounds(query.window, now)
-        slide.move(start, end)
+        slide = self._slide(query, start, end)
         if query.divisor is not None:
-            below = self._slide(query.divisor)
-            below.move(*self._bounds(query.divisor.window, now))
+            below = self._slide(query.divisor, *self._bounds(query.divisor.window, now))
             return ratio_of(query, slide.groups_of(), below.groups_of())
         return slide.answers(end - start)
 
-    def _slide(self, query: Query) -> _Slide:
-        slide = self._slides.get(query)
-        if slide is None:
-            slide = self._slides[query] = _Slide(query, self._look(query).items)
+    def _slide(self, query: Query, start: float, end: float) -> _Slide:
+        """Return the window, moved there; rules that look back by different delays have one each."""
+        slides = self._slides.get(query)
+        if slides is None:
+            slides = self._slides[query] = []
+        slide = slides[0] if len(slides) == 1 else max(slides, key=lambda one: (one.end <= end, one.end), default=None)
+        if slide is None or slide.end > end:
+            slide = _Slide(query, self._look(query).items)
+            slides.append(slide)
+            del slides[:-_DELAYS]
+        slide.move(start, end)
         return slide
 
     def _look(self, query: Query) -> _Look:
@@ -146,7 +153,10 @@ class ReplaySource:
                 yield from _of_call(name, at, labels, sums, latency, waited)
 
     def _bounds(self, window: Window, now: float) -> tuple[float, float]:
-        if window.calendar is None or window.back:
+        if window.calendar is None and not window.back:
+            step = 60 if window.seconds <= MINUTES_FOR else _HOUR
+            return (now - window.seconds) // step * step, now
+        if window.back:
             start, end = window.bounds(datetime.fromtimestamp(now, UTC))
             return start.timestamp(), end.timestamp()
         begun, over = self._calendar.get(window, (0.0, 0.0))
@@ -175,6 +185,8 @@ class _Look:
             if all(condition.holds(item.labels[place]) for place, condition in conditions)
         ]
         self._hours: dict[tuple[str, ...], dict[int, float]] | None = None
+        self._begun: tuple[int, float, int, dict[tuple[str, ...], float]] = (0, 0.0, 0, {})
+        """Of the hour that was asked for last: its beginning, how far it was summed, the next item, and the sums."""
 
     def hourly(self, start: float, end: float) -> dict[tuple[str, ...], dict[int, float]]:
         if self._hours is None:
@@ -184,11 +196,21 @@ class _Look:
         found = {
             labels: {hour: hours[hour] for hour in wanted if hour in hours} for labels, hours in self._hours.items()
         }
-        # Of the hour in which it ends only what was there by then.
-        first, last = (bisect.bisect_left(self.items, moment, key=itemgetter(0)) for moment in (max(start, edge), end))
-        for labels, hours in _by_hour(self.items[first:last]).items():
-            found.setdefault(labels, {}).update(hours)
+        for labels, value in self._begun_hour(edge, end).items():
+            found.setdefault(labels, {})[edge] = value
         return {labels: hours for labels, hours in found.items() if hours}
+
+    def _begun_hour(self, hour: int, end: float) -> dict[tuple[str, ...], float]:
+        """Return the sums of an hour as far as it has gone."""
+        known, until, place, sums = self._begun
+        if known != hour or end < until:
+            place, sums = bisect.bisect_left(self.items, hour, key=itemgetter(0)), {}
+        while place < len(self.items) and self.items[place][0] < end:
+            _, labels, value, _ = self.items[place]
+            sums[labels] = sums.get(labels, 0.0) + value
+            place += 1
+        self._begun = hour, end, place, sums
+        return sums
 
 
 class _Sums:
@@ -211,21 +233,16 @@ class _Slide:
     def __init__(self, query: Query, items: Sequence[tuple[float, tuple[str, ...], float, int]]) -> None:
         self._query = query
         self._items = items
+        self.end = -math.inf
         self._is_histogram = metric_of(query.metric).instrument == "histogram"
         self._value = _aggregate(query.aggregation, histogram=self._is_histogram)
-        self._restart()
-
-    def _restart(self) -> None:
         self._tail = self._head = 0
-        self._start = self._end = -math.inf
         self._groups: dict[tuple[str, ...], _Sums] = {}
         self._answers: list[Answer] | None = None
 
     def move(self, start: float, end: float) -> None:
         """Take in what comes before `end`, and let go of what comes before `start`."""
-        if start < self._start or end < self._end:
-            self._restart()
-        self._start, self._end = start, end
+        self.end = end
         items, groups = self._items, self._groups
         head, tail = self._head, self._tail
         while head < len(items) and items[head][0] < end:

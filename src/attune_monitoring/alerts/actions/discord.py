@@ -7,7 +7,7 @@ from typing import Any
 
 from attune_monitoring.alerts import template
 from attune_monitoring.alerts.notification import Notification
-from attune_monitoring.alerts.wording import colour_of, cut, facts, lines, stamp, title
+from attune_monitoring.alerts.wording import colour_of, cut, facts, lines, link_of, stamp, title
 
 from .contract import ActionType, Options, Sender, templated
 from .http import HTTP_OPTIONS, sender_of
@@ -21,7 +21,8 @@ _TITLE = 250
 _NAME = 100
 _TEXT = 200
 _FIELDS = 10
-_MARKUP = re.compile(r"([\\*_~`|<>\[\]()#:-])")
+# Headings and lists only at the start of a line; a URL is a link unless its colon is escaped.
+_MARKUP = re.compile(r"(?im)([\\*_~`|<>\[\]]|^[#-]|(?<=[a-z]):(?=//))")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -35,7 +36,11 @@ def _message(options: Options, notification: Notification) -> dict[str, Any]:
         "title": cut(title(notification), _TITLE, _harmless),
         "color": colour_of(notification),
         "fields": [
-            {"name": cut(name, _NAME, _harmless), "value": cut(text, _TEXT, _harmless) or "–", "inline": len(text) < 40}
+            {
+                "name": cut(name, _NAME, _harmless),
+                "value": link_of(name, text) or cut(text, _TEXT, _harmless) or "–",
+                "inline": len(text) < 40,
+            }
             for name, text in facts(notification)[:_FIELDS]
         ],
     }

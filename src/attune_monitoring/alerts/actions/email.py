@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from attune_monitoring import schema as s
 from attune_monitoring.alerts import template
 from attune_monitoring.alerts.notification import Notification
-from attune_monitoring.alerts.wording import collapse, colour_of, cut, facts, lines, stamp, title
+from attune_monitoring.alerts.wording import collapse, colour_of, cut, facts, lines, link_of, stamp, title
 from attune_monitoring.errors import ActionError, ConfigError
 from attune_monitoring.yamlfile import KeyPath, Node
 
@@ -55,7 +55,7 @@ def _html(notification: Notification, body: str, known: list[tuple[str, str]]) -
     said = body if not known else "\n".join(lines(notification) or [notification.summary])
     rows = "".join(
         f'<tr><td style="padding:2px 12px 2px 0;color:#666">{html.escape(name)}</td>'
-        f"<td>{html.escape(cut(text, _FACT))}</td></tr>"
+        f"<td>{_cell(name, cut(text, _FACT))}</td></tr>"
         for name, text in known
     )
     return (
@@ -64,6 +64,11 @@ def _html(notification: Notification, body: str, known: list[tuple[str, str]]) -
         f'<p style="white-space:pre-wrap">{html.escape(cut(said, _TEXT))}</p><table>{rows}</table>'
         f'<p style="color:#666">{stamp(notification.at)}</p></div>'
     )
+
+
+def _cell(name: str, text: str) -> str:
+    shown = html.escape(text)
+    return f'<a href="{shown}">{shown}</a>' if link_of(name, text) else shown
 
 
 def _sender(options: Options) -> Sender:

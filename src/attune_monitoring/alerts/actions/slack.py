@@ -7,7 +7,7 @@ from typing import Any
 
 from attune_monitoring.alerts import template
 from attune_monitoring.alerts.notification import Notification
-from attune_monitoring.alerts.wording import colour_of, cut, facts, lines, stamp, title
+from attune_monitoring.alerts.wording import colour_of, cut, facts, lines, link_of, stamp, title
 
 from .contract import ActionType, Options, Sender, templated
 from .http import HTTP_OPTIONS, sender_of
@@ -34,6 +34,12 @@ def _text(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
+def _fact(name: str, text: str) -> str:
+    link = link_of(name, text)
+    shown = f"<{link.replace('&', '&amp;')}>" if link else cut(text, _FIELD, _harmless)
+    return f"*{cut(name, _FIELD, _harmless)}*\n{shown}"
+
+
 def _message(options: Options, notification: Notification) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = []
     said = "\n".join(lines(notification)) or notification.summary
@@ -44,8 +50,7 @@ def _message(options: Options, notification: Notification) -> dict[str, Any]:
         blocks.append({"type": "section", "text": _text(cut(said, _SECTION, _harmless))})
     known = facts(notification)[:_FIELDS]
     if known:
-        fields = [_text(f"*{cut(name, _FIELD, _harmless)}*\n{cut(text, _FIELD, _harmless)}") for name, text in known]
-        blocks.append({"type": "section", "fields": fields})
+        blocks.append({"type": "section", "fields": [_text(_fact(name, text)) for name, text in known]})
     if notification.at > 0:
         blocks.append({"type": "context", "elements": [_text(stamp(notification.at))]})
     head = cut(title(notification), _TITLE, _harmless)

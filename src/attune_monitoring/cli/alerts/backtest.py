@@ -36,14 +36,14 @@ _HISTORY = 9 * _WEEK
 """How far anomalies and forecasts look back."""
 _SHOWN = 10
 """Episodes of a rule that are shown."""
-_LINE = 60
+_LINE = 40
 _COLUMNS = (
     Column("rule"),
     Column("fired", right=True),
     Column("in all", right=True),
     Column("longest", right=True),
-    Column("messages a week", right=True),
-    Column("when", room=100),
+    Column("told a week", right=True),
+    Column("when", room=110),
 )
 
 
@@ -68,8 +68,8 @@ class _Stretch(NamedTuple):
 def command(name: str | None, interval: float, config: Path | None, rules: Path | None, options: Options) -> None:
     """Show when the rules (or the rule NAME) would have fired, as if a watcher had run all the time.
 
-    Records are replayed one evaluation after another; nothing is sent, and silences do not count. `messages a week` is
-    what each channel of the rule would have got, ends included.
+    Records are replayed one evaluation after another; nothing is sent, and silences do not count. `told a week` is how
+    many messages each channel of the rule would have got, ends included.
     """
     _, loaded = rules_of(config, rules, env=os.environ, cwd=Path.cwd())
     chosen = named(loaded.rules, name)
@@ -196,15 +196,15 @@ def _together(episodes: Sequence[Episode], end: float) -> Iterator[tuple[float, 
 
 
 def _line(screen: Screen, one: RuleTimeline, stretch: _Stretch) -> str:
-    """Return the time from start to end as characters, of which those stand out in which the rule fired."""
-    full, none = ("█", "·") if screen.unicode else ("#", ".")
-    cells = [none] * _LINE
+    """Return the time as characters: those in which the rule fired all the time, for some of it, and not at all."""
+    full, some, none = "█▄·" if screen.unicode else "#-."
     width = stretch.seconds / _LINE
+    fired = [0.0] * _LINE
     for begin, until in _together(one.episodes, stretch.end):
-        first, last = (int((moment - stretch.start) / width) for moment in (begin, until))
-        for place in range(first, min(last, _LINE - 1) + 1):
-            cells[place] = full
-    return "".join(cells)
+        for place in range(_LINE):
+            edge = stretch.start + place * width
+            fired[place] += max(0.0, min(until, edge + width) - max(begin, edge))
+    return "".join(full if seconds > 0.9 * width else some if seconds > 0 else none for seconds in fired)
 
 
 def _a_week(one: RuleTimeline, stretch: _Stretch) -> float:

@@ -1,4 +1,4 @@
-"""`empathy alerts test --scenarios`: runs rules over records that were made up for it, and says what came out otherwise."""
+"""`empathy alerts test --scenarios`: runs rules over records made up for it, and says what came out otherwise."""
 
 from __future__ import annotations
 
