@@ -60,6 +60,7 @@ class LLMCall(Entered):
     # Defaults of the class, so that beginning a call sets only what differs.
     _info: ResponseInfo | None = None
     _retries = 0
+    _attempts: Sequence[dict[str, Any]] = ()
     _original: tuple[str | None, str | None] | None = None
     _first_ns = 0
     _stream: _Watcher | None = None
@@ -81,7 +82,6 @@ class LLMCall(Entered):
         self._attempt_ns = time.perf_counter_ns()
         self._once = [True]
         self._extra: dict[str, Any] = {}
-        self._attempts: list[dict[str, Any]] = []
         context = with_scope(context, Scope(outer.attributes, outer.run, self, outer.budget), span)
         # The official instrumentations then make no span of their own and put what they learn into this object.
         util = sys.modules.get(_UTIL_GENAI)
@@ -321,7 +321,8 @@ class LLMCall(Entered):
                 "cost_source": attributes.get(sc.COST_SOURCE),
             }
             attempt.update((name, attributes[key]) for name, key in _USAGE if key in attributes)
-            self._attempts.append({key: value for key, value in attempt.items() if value is not None})
+            told = {key: value for key, value in attempt.items() if value is not None}
+            self._attempts = (*self._attempts, told)
         except Exception as failure:
             HOOKS.failed("llm_call.retry", failure)
         self._info = None
@@ -538,7 +539,7 @@ def _from_util_genai(data: Any) -> ResponseInfo | None:
     )
 
 
-def _add_attempts(attributes: dict[str, Any], attempts: list[dict[str, Any]]) -> None:
+def _add_attempts(attributes: dict[str, Any], attempts: Sequence[dict[str, Any]]) -> None:
     """Add what the earlier attempts used and cost; unknown once, unknown altogether."""
     for name, key in _USAGE:
         earlier = [attempt[name] for attempt in attempts if name in attempt]

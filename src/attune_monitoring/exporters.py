@@ -113,6 +113,8 @@ class RecorderProcessor(SpanProcessor):
     def __init__(self, recorder: Recorder, folder: str) -> None:
         self.recorder = recorder
         self._folder = (folder,)
+        self._own_scope: object = self
+        """Of our own spans, once one was seen: all of a tracer's spans share it."""
         _live.add(self)
 
     def awaits(self, span: ReadableSpan, folder: tuple[str]) -> bool:
@@ -123,7 +125,9 @@ class RecorderProcessor(SpanProcessor):
         """Note what surrounds the span."""
         try:
             scope = span.instrumentation_scope
-            own = scope is not None and scope.name == sc.SCOPE
+            own = scope is self._own_scope
+            if not own and scope is not None and scope.name == sc.SCOPE:
+                self._own_scope, own = scope, True
             if own and stands_alone(parent_context):
                 return
             parent = span.parent

@@ -62,7 +62,7 @@ def this_process(service: str | None) -> Origin:
 
 def stands_alone(context: otel_context.Context | None) -> bool:
     """Whether a span of ours that begins here needs no following: what it stands for is all in its attributes."""
-    return scope_of(context) is NO_SCOPE and (context is None or RECORDED_KEY not in context)
+    return not context or (scope_of(context) is NO_SCOPE and RECORDED_KEY not in context)
 
 
 class OpenSpan:

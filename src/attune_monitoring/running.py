@@ -20,7 +20,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRati
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.budgets.block import ask_blocks
-from attune_monitoring.budgets.limits import Limits, SpentReader
 from attune_monitoring.config import Config, pricing_of
 from attune_monitoring.content import keeper
 from attune_monitoring.delivery import DeliveryProcessor, MetricDelivery, all_within, reserve
@@ -38,6 +37,8 @@ from attune_monitoring.scope import HOOKS
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import MetricReader
+
+    from attune_monitoring.budgets.limits import Limits, SpentReader
 
 __all__ = ["OURS", "Running"]
 
@@ -124,13 +125,14 @@ class Running:
             HOOKS.budget = ask_blocks
 
     def _watch_budgets(self) -> Limits:
+        # Only programs with budgets load what these need, and SQLite only the thread that reads with it.
         def open_reader() -> SpentReader:
-            # It brings SQLite, which nothing else here needs: the thread that uses it loads it.
             folder = importlib.import_module("attune_monitoring.budgets.folder")
             reader: SpentReader = folder.FolderSpending(self.config.storage_dir)
             return reader
 
-        limits = Limits(self.config.budgets, open_reader if self.files is not None else None)
+        module = importlib.import_module("attune_monitoring.budgets.limits")
+        limits: Limits = module.Limits(self.config.budgets, open_reader if self.files is not None else None)
         self.recorder.add_metrics(limits)
         return limits
 

@@ -92,8 +92,12 @@ class Instrument(Generic[_E]):
         self.__exit__(kind, error, trace_)
 
     def _leave(self) -> Entered:
-        # Several threads and tasks may have entered: ours is the one whose context is current here.
         entries = self._entries
+        if len(entries) == 1:  # ours is among them
+            only = entries[0]
+            entries.remove(only)
+            return only
+        # Several threads and tasks have entered: ours is the one whose context is current here.
         current = otel_context.get_current()
         for entered in entries[::-1]:
             if entered.context is current:

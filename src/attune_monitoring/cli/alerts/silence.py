@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import uuid
+import hashlib
 
 import click
 
@@ -44,8 +44,9 @@ def command(name: str | None, duration: str, match: tuple[str, ...], comment: st
     if name is not None:
         matchers.insert(0, Matcher("rule", "=", wiring.rule(name).name))
     now = present().timestamp()
+    identity = repr((matchers, now, seconds))
     silence = Silence(
-        id=uuid.uuid4().hex[:8],
+        id=hashlib.blake2b(identity.encode(), digest_size=4).hexdigest(),
         matchers=tuple(matchers),
         starts_at=now,
         ends_at=now + seconds,
