@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import itertools
 import json
 import os
@@ -16,8 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 import pytest
+from rich.console import Console
 
 from alert_receivers import RESET, Answer, Receiver, receive
 from attune_monitoring import LLMCallRecord, TelemetryStore
@@ -28,10 +31,13 @@ from attune_monitoring.alerts.load import load_rules
 from attune_monitoring.alerts.metrics import DIMENSIONS, METRICS
 from attune_monitoring.alerts.sample import SAMPLE
 from attune_monitoring.alerts.scenarios import load_scenarios
+from attune_monitoring.alerts.silences import Silence, matcher_of
 from attune_monitoring.alerts.status import NAME as STATUS
 from attune_monitoring.alerts.template import NAMES
 from attune_monitoring.cli import main
-from attune_monitoring.cli.alerts import _COMMANDS
+from attune_monitoring.cli.alerts import command as group
+from attune_monitoring.cli.alerts.live import LiveView
+from attune_monitoring.cli.alerts.wiring import Wiring
 from attune_monitoring.sources.local import LocalSource
 from markdown_blocks import blocks
 
@@ -226,14 +232,14 @@ def test_lint_tells_every_fault_of_the_file_with_its_place(rules: Path, alerts: 
     rules.write_text(RULES.replace("threshold: 3", "treshold: 3").replace("severity: critical", "severity: bad"))
     status, out, _ = alerts("lint")
     assert status == 1
-    assert "alerts.yaml:11:" in out
-    assert "alerts.yaml:15:" in out
+    assert "alerts.yaml:10:15" in out
+    assert "alerts.yaml:14:5" in out
 
 
 def test_lint_tells_rules_that_mean_something_else_with_their_place(rules: Path, ask: Ask) -> None:
     rules.write_text(RULES.replace("> 0.5", "> 5 and errors.sum('1h') < 0"))
     found = ask("lint", str(rules), status=1)["findings"]
-    assert any(one["rule"] == "errors" and one["place"].endswith(":16:5") for one in found), found
+    assert any(one["rule"] == "errors" and one["place"].endswith(":15:5") for one in found), found
 
 
 def test_lint_of_rules_that_are_right_says_so(rules: Path, hook: Receiver, alerts: Run) -> None:
@@ -289,6 +295,13 @@ def test_a_condition_that_must_hold_for_a_while_is_said_to(rules: Path, alerts: 
     for minutes in (1, 2, 3):
         record(minutes, success=False)
     assert "holds; fires after 5m" in row(alerts("test")[1], "errors")
+
+
+def test_a_disabled_rule_shows_what_it_would_send_only_where_it_is_named(rules: Path, ask: Ask) -> None:
+    rules.write_text(RULES.replace("severity: critical", "enabled: false"))
+    record(estimated_cost=12.5)
+    assert ask("test")["rules"][0]["messages"] == []
+    assert ask("test", "daily-cost")["rules"][0]["messages"] != []
 
 
 def test_a_secret_is_in_no_output_of_any_command(rules: Path, hook: Receiver, alerts: Run) -> None:
@@ -370,6 +383,24 @@ def test_backtest_of_a_disabled_rule_that_is_named_evaluates_it(rules: Path, ask
     record(30, estimated_cost=12)
     assert ask("backtest")["rules"][0]["episodes"] == []
     assert len(ask("backtest", "daily-cost")["rules"][0]["episodes"]) == 1
+
+
+def test_backtest_shows_the_newest_times_and_how_many_came_before(rules: Path, alerts: Run) -> None:
+    for day in range(1, 25, 2):
+        record(day * 24 * 60, estimated_cost=12)
+        record(day * 24 * 60 - 10, estimated_cost=0)
+    _, out, _ = alerts("backtest", "daily-cost")
+    assert re.search(r"^daily-cost +12×", out, re.MULTILINE)
+    assert "2 earlier ones, with --format json" in out
+
+
+def test_backtest_says_that_a_rule_could_not_be_evaluated(project: Path, alerts: Run) -> None:
+    file = project / "rules.py"
+    file.write_text("from attune_monitoring.alerts import alert\n@alert\ndef broken(m):\n    return 1 / 0\n")
+    record(30)
+    _, out, _ = alerts("backtest", "--rules", str(file))
+    assert "could not be evaluated" in out
+    assert "ZeroDivisionError" in out
 
 
 def test_backtest_without_records_says_how_to_get_some(rules: Path, alerts: Run) -> None:
@@ -604,6 +635,71 @@ def test_a_running_watcher_takes_up_a_silence(
     assert hook.requests == []
 
 
+@pytest.fixture
+def shown(rules: Path) -> Callable[[Callable[[AlertEngine], None]], str]:
+    """Returns what the live view shows after an evaluation, for which a function prepares the engine."""
+
+    def show(prepare: Callable[[AlertEngine], None]) -> str:
+        folder = Path(os.environ["EMPATHY_STORAGE_DIR"])
+        wiring = Wiring(folder, (rules,), load_rules(rules, os.environ))
+        page = io.StringIO()
+        with wiring.source() as source, AlertEngine(wiring.rules.rules, source, clock=NOW.timestamp) as engine:
+            view = LiveView(wiring, 60, engine.outbox, clock=NOW.timestamp)
+            prepare(engine)
+            view.take(engine.tick())
+            Console(file=page, width=140).print(view.render())
+        return page.getvalue()
+
+    return show
+
+
+def nothing(engine: AlertEngine) -> None:
+    """Prepares nothing."""
+
+
+def test_the_live_view_counts_down_to_the_next_evaluation(shown: Callable[..., str]) -> None:
+    assert "again in 60 s" in shown(nothing)
+
+
+def test_the_live_view_shows_values_before_anything_fires(shown: Callable[..., str]) -> None:
+    record(estimated_cost=2.5)
+    assert re.search(r"^daily-cost +inactive +2\.5 ", shown(nothing), re.MULTILINE)
+
+
+def test_the_live_view_shows_which_rules_are_disabled(shown: Callable[..., str]) -> None:
+    text = shown(lambda engine: engine.outbox.override("errors", False))
+    assert re.search(r"^errors +disabled", text, re.MULTILINE)
+
+
+def test_the_live_view_shows_until_when_an_alert_is_silenced(shown: Callable[..., str]) -> None:
+    record(estimated_cost=12.5)
+    until = NOW + timedelta(days=300)
+    silence = Silence(id="s", matchers=(matcher_of("rule=daily-cost"),), starts_at=0.0, ends_at=until.timestamp())
+    text = shown(lambda engine: engine.outbox.add_silence(silence))
+    assert re.search(r"^daily-cost +firing, silenced until ", text, re.MULTILINE)
+    assert "1 silenced" in text
+
+
+def test_the_live_view_shows_a_few_alerts_of_a_rule_and_how_many_more(shown: Callable[..., str]) -> None:
+    for number in range(7):
+        record(workflow_name=f"w{number}", estimated_cost=5)
+    text = shown(nothing)
+    assert re.search(r"^expensive +firing ×7", text, re.MULTILINE)
+    assert len(re.findall(r"^  workflow_name=w\d", text, re.MULTILINE)) == 5
+    assert "and 2 more" in text
+
+
+def test_the_live_view_shows_why_a_rule_cannot_be_evaluated(shown: Callable[..., str], rules: Path) -> None:
+    rules.write_text(RULES.replace("errors.sum", "dropped.sum").replace("    min_samples: 2\n", ""))
+    text = shown(nothing)
+    assert re.search(r"^errors +error +SourceError: attune\.records\.dropped", text, re.MULTILINE)
+
+
+def test_the_live_view_of_a_second_watcher_says_standby(shown: Callable[..., str]) -> None:
+    text = shown(lambda engine: engine.outbox.take_lease("another", NOW.timestamp(), 60))
+    assert "standby" in text
+
+
 def test_each_evaluation_writes_the_file_that_others_read(rules: Path, alerts: Run) -> None:
     record(estimated_cost=12.5)
     alerts("watch", "--once")
@@ -615,7 +711,7 @@ def test_each_evaluation_writes_the_file_that_others_read(rules: Path, alerts: R
 
 
 def test_every_command_has_help(alerts: Run) -> None:
-    for name in _COMMANDS:
+    for name in group.list_commands(click.Context(group)):
         status, out, _ = alerts(name, "--help")
         assert status == 0
         assert f"alerts {name}" in out

@@ -58,7 +58,10 @@ def command(name: str | None, scenarios: Path | None, wiring: Wiring, format_: s
     now = present().timestamp()
     with wiring.source() as source:
         found = previews(rules, source, now)
-    messages = [one.messages(now) or (forced(one, now) if name is not None else []) for one in found]
+    if name is None:
+        messages = [one.messages(now) if one.rule.enabled else [] for one in found]
+    else:
+        messages = [one.messages(now) or forced(one, now) for one in found]
     if format_ == "json":
         data = [_entry(one, told) for one, told in zip(found, messages, strict=True)]
         print_json(answer("test", {"rules": data}, folder=wiring.folder))

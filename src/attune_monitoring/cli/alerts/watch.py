@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -46,7 +47,7 @@ def command(interval: float, once: bool, source_name: str, plain: bool, wiring: 
 
     A terminal gets a live view, anything else a line for each change and one every ten minutes. Of two watchers of the
     same folder one is on standby and takes over when the other is gone. Each evaluation also writes
-    alerts.status.json, for programs that want to know whether a watcher runs.
+    alerts.status.json, for programs that want to know whether a watcher runs. The rules are read once, at the start.
     """
     lines = PlainView(wiring, interval)
     with _stopped_by_signals(), wiring.source(source_name) as source:
@@ -60,7 +61,7 @@ def command(interval: float, once: bool, source_name: str, plain: bool, wiring: 
         )
         if once:
             sys.exit(_once(engine, lines))
-        if plain or not sys.stdout.isatty():
+        if plain or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
             lines.begin()
             engine.run(threading.Event(), on_tick=lines.show)
         else:
@@ -75,7 +76,7 @@ def _once(engine: AlertEngine, lines: PlainView) -> int:
         report = engine.tick()
         backlog = engine.outbox.backlog()
     lines.show(report, backlog)
-    return 1 if backlog.waiting else 0
+    return 1 if backlog.waiting and not report.standby else 0
 
 
 @contextlib.contextmanager
