@@ -5,7 +5,8 @@ OpenTelemetry's API only, never the SDK.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from attune_monitoring import semconv as sc
@@ -184,6 +185,28 @@ def llm_call(
         server_address: host name of the provider's server.
         server_port: its port.
     """
+    try:
+        attributes, name = _known_before(operation, provider, model, task_type, tier, step, server_address, server_port)
+    except Exception:  # one of them cannot be the key of a memo
+        attributes, name = _known_before.__wrapped__(
+            operation, provider, model, task_type, tier, step, server_address, server_port
+        )
+    instrument = LLMCallInstrument(attributes, name)
+    return instrument(function) if _is_decorated(function) else instrument
+
+
+@functools.lru_cache(maxsize=512)
+def _known_before(
+    operation: str,
+    provider: object,
+    model: object,
+    task_type: object,
+    tier: object,
+    step: object,
+    server_address: object,
+    server_port: object,
+) -> tuple[Mapping[str, Any], str]:
+    """Return the attributes that a call begins with, and its span's name: the same for each call from one place."""
     attributes: dict[str, Any] = {sc.OPERATION: operation}
     if provider is not None:
         if type(provider) is not str:
@@ -201,7 +224,4 @@ def llm_call(
         attributes[sc.SERVER_ADDRESS] = server_address
     if server_port is not None:
         attributes[sc.SERVER_PORT] = server_port
-    instrument = LLMCallInstrument(
-        attributes, operation if model is None else f"{operation} {attributes[sc.REQUEST_MODEL]}"
-    )
-    return instrument(function) if _is_decorated(function) else instrument
+    return attributes, operation if model is None else f"{operation} {attributes[sc.REQUEST_MODEL]}"

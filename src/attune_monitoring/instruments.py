@@ -212,7 +212,7 @@ class LLMCallInstrument(Instrument[LLMCall]):
     _locates_blocks = False
     _located = False
 
-    def __init__(self, attributes: dict[str, Any], span_name: str) -> None:
+    def __init__(self, attributes: Mapping[str, Any], span_name: str) -> None:
         self._entries = []
         self._attributes = attributes
         self._span_name = span_name
@@ -222,7 +222,9 @@ class LLMCallInstrument(Instrument[LLMCall]):
             HOOKS.budget()
         if self._code is not None and not self._located:
             self._located = True
-            self._source(self._attributes)
+            attributes = dict(self._attributes)
+            self._source(attributes)
+            self._attributes = attributes
         return start_call(self._attributes, self._span_name, tracer)
 
     def _named(self, name: str) -> None:

@@ -189,7 +189,7 @@ class Running:
         if self.private is None:
             ratio = self.config.sampling_ratio
             root = ALWAYS_ON if ratio >= 1 else TraceIdRatioBased(ratio)
-            sampler = KeepRecords(ParentBased(root) if self.config.parent_based else root)
+            sampler = KeepRecords(ParentBased(root) if self.config.parent_based else root, samples_roots=ratio >= 1)
             if isinstance(known, TracerProvider) and known in OURS:
                 self.private = known
                 self.private.sampler = sampler

@@ -22,10 +22,15 @@ class KeepRecords(Sampler):
 
     Where the other one drops a span, it is made RECORD_ONLY *with* the attributes that it was started with: the
     recorder sees it, exporters do not. (The SDK's AlwaysRecordSampler loses those attributes.)
+
+    Args:
+        sampler: the other one.
+        samples_roots: whether it is known to sample every span without a parent, and need not be asked.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, *, samples_roots: bool = False) -> None:
         self.sampler = sampler
+        self._samples_roots = samples_roots
 
     def should_sample(
         self,
@@ -38,6 +43,8 @@ class KeepRecords(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """Decide as the wrapped sampler does, but never drop."""
+        if self._samples_roots and not parent_context:
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
         result = self.sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
         if result.decision is Decision.DROP:
             return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)

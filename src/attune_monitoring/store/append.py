@@ -60,6 +60,8 @@ class Appender:
         self._inode = (-1, -1)
         self._descriptor = -1
         self._look_again = 0.0
+        self._size = 0
+        """Of the segment, if nobody else has written since the last look."""
         self._torn = False
         self._unsynced = False
         self._retired: list[int] = []
@@ -85,6 +87,7 @@ class Appender:
                     self._mend()
                     return self._drop("short write (disk full?)")
                 self._torn = False
+                self._size += written
                 if self._fsync != "never":
                     self._sync_soon()
             except OSError as error:
@@ -122,8 +125,10 @@ class Appender:
             self._open(None)
         elif found.st_size >= self._limit:
             self._open(self._number + 1)
-        elif found.st_size and _last_byte(self._descriptor, found.st_size) != b"\n":
-            self._torn = True  # another writer's last line, on a disk that was full
+        elif found.st_size != self._size:
+            self._size = found.st_size
+            if found.st_size and _last_byte(self._descriptor, found.st_size) != b"\n":
+                self._torn = True  # another writer's last line, on a disk that was full
 
     def _open(self, number: int | None) -> None:
         """Open segment `number`, or the highest there is, or the first after it that has room."""
@@ -149,6 +154,7 @@ class Appender:
         # At every moment there is a descriptor to write to: a signal handler or finalizer may append between any two.
         previous, self._descriptor = self._descriptor, descriptor
         self._number, self._path, self._inode = number, os.fspath(path), (status.st_dev, status.st_ino)
+        self._size = status.st_size
         self._retire(previous)
 
     def _retire(self, descriptor: int) -> None:
