@@ -102,7 +102,7 @@ def test_a_rule_that_cannot_be_evaluated_is_told():
     found = replayed(AlertRule("dropped", m.dropped.sum("1h") > 0), costly(10), hours=1)
     assert found.errors == 61
     assert "never written" in found.error
-    assert [episode.reason for episode in found.episodes] == ["error"]
+    assert [(episode.reason, episode.notifications) for episode in found.episodes] == [("error", 1)]
 
 
 def test_a_disabled_rule_does_nothing():

@@ -11,6 +11,8 @@ import pytest
 
 from attune_monitoring import llm_call, stage, workflow
 from attune_monitoring import semconv as sc
+from attune_monitoring.alerts import AlertRule, MetricType
+from attune_monitoring.alerts.evaluation import observe
 from attune_monitoring.config import load_config
 from attune_monitoring.errors import SourceError
 from attune_monitoring.providers import isolated
@@ -32,6 +34,12 @@ def traffic() -> None:
                 if number % 11 == 0:
                     call.fallback(provider="openai", model="gpt-5-mini")
                 call.set_response(model=model, finish_reasons=["length" if number % 5 == 0 else "stop"])
+                if number % 9 == 0:
+                    list(
+                        call.stream(
+                            iter([{"object": "chat.completion.chunk", "choices": [{"delta": {"content": "a"}}]}])
+                        )
+                    )
                 call.set_usage(input_tokens=rnd.randrange(5000), output_tokens=rnd.randrange(500), cache_read_tokens=3)
             if number % 13 == 0:
                 with pytest.raises(TimeoutError), llm_call(provider="openai", model="gpt-5"):
@@ -102,6 +110,22 @@ def test_ratios_are_equal(both):
     by_workflow = Query(sc.LLM_CALLS.name, HOUR, group_by=(sc.WORKFLOW_NAME,))
     compare(both, Query(sc.LLM_ERRORS.name, HOUR, "ratio", group_by=(sc.WORKFLOW_NAME,), divisor=by_workflow))
     compare(both, Query(sc.LLM_COST.name, HOUR, "ratio", group_by=(sc.PROVIDER,), divisor=calls))
+
+
+@pytest.mark.parametrize("kind", MetricType)
+@pytest.mark.parametrize("by", [(), ("workflow_name",)])
+def test_a_rule_of_each_metric_type_sees_the_same(both, kind, by):
+    rule = AlertRule(metric=kind, threshold=0, by=by)
+    seen = []
+    for source in both:
+        [observed] = observe([rule], source, now().timestamp())
+        assert observed.error == ""
+        seen.append({one.labels.get("workflow_name", ""): (one.holds, one.value) for one in observed.observations})
+    local, process = seen
+    assert local.keys() == process.keys() != set()
+    for labels, (holds, value) in local.items():
+        assert holds is process[labels][0]
+        assert value == pytest.approx(process[labels][1], rel=0.08, abs=2)
 
 
 def test_answers_are_those_of_the_traffic(both):

@@ -40,6 +40,7 @@ CALL_SUMS = (
     "retries", "fallbacks", "truncated", "retry_waste", "fallback_waste",
 )  # fmt: skip
 """What is summed over calls, in the order in which `count_call` adds it up."""
+_SUMS = frozenset(CALL_SUMS)
 _MONEY = frozenset({"cost", "baseline", "savings", "retry_waste", "fallback_waste"})
 
 
@@ -137,27 +138,24 @@ class Figures:
     Attributes of `CALL_SUMS` are sums over the calls; `outcomes` and `errors` count calls by outcome and error type.
     """
 
-    __slots__ = (*CALL_SUMS, "errors", "latency", "outcomes", "time_to_first_token", "unanswered")
-
-    calls: int
-    cost: float
-    unknown: int
-    baseline: float
-    savings: float
-    input: int
-    output: int
-    cache_read: int
-    cache_write: int
-    reasoning: int
-    retries: int
-    fallbacks: int
-    truncated: int
-    retry_waste: float
-    fallback_waste: float
+    # Defaults of the class, so that a new set of figures costs little: there is one for each series of a look.
+    calls: int = 0
+    cost: float = 0
+    unknown: int = 0
+    baseline: float = 0
+    savings: float = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    retries: int = 0
+    fallbacks: int = 0
+    truncated: int = 0
+    retry_waste: float = 0
+    fallback_waste: float = 0
 
     def __init__(self) -> None:
-        for name in CALL_SUMS:
-            setattr(self, name, 0)
         self.outcomes: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.latency = Latency()
@@ -204,10 +202,10 @@ class Figures:
 
     def merge(self, other: Figures) -> None:
         """Add all calls of another."""
-        for name in CALL_SUMS:
-            more = getattr(other, name)
-            if more:
-                setattr(self, name, getattr(self, name) + more)
+        sums = self.__dict__
+        for name, more in other.__dict__.items():  # only what is not zero stands there
+            if name in _SUMS:
+                sums[name] = sums.get(name, 0) + more
         for mine, others in ((self.outcomes, other.outcomes), (self.errors, other.errors)):
             for name, count in others.items():
                 mine[name] = mine.get(name, 0) + count

@@ -14,7 +14,7 @@ from attune_monitoring.query import Source
 from .announcement import Grouping, announce
 from .evaluation import Glance, observe
 from .rule import AlertAction, AlertRule
-from .state import AlertState, advance, key_of
+from .state import ERROR_KEY, AlertState, advance, key_of
 
 __all__ = ["Episode", "RuleTimeline", "backtest", "timeline"]
 
@@ -138,7 +138,8 @@ def _note(
     messages: dict[tuple[str, str], int] = {}
     for message in announced.messages:
         labels = {name: value for name, value in message.notification.labels.items() if name in message.rule.by}
-        place = message.rule.name, key_of(labels)
+        error = message.notification.kind == "error" or message.notification.rule == ERROR_KEY
+        place = message.rule.name, ERROR_KEY if error else key_of(labels)
         messages[place] = messages.get(place, 0) + 1
     for rule, alerts, line in zip(rules, states, found, strict=True):
         for key, state in alerts.items():
