@@ -295,17 +295,23 @@ class CatchUp:
 
 
 def _with_coarser(cube: Cube, cells: Cells) -> Cells:
-    """Add the hours and days that finer cells are part of."""
-    found = {key: cell.copy() for key, cell in cells.items()}
+    """Return the cells with the hours and days that they are part of; the given ones are used up."""
+    more: Cells = {}
     for (step, t, *dimensions), cell in cells.items():
         for coarser in (HOUR, DAY):
             if coarser > step:
                 key = (coarser, t // coarser * coarser, *dimensions)
-                into = found.get(key)
+                into = more.get(key)
                 if into is None:
-                    into = found[key] = cube.empty()
-                cube.add(into, cell)
-    return found
+                    more[key] = cell.copy()
+                else:
+                    cube.add(into, cell)
+    for key, cell in more.items():
+        if key in cells:
+            cube.add(cells[key], cell)
+        else:
+            cells[key] = cell
+    return cells
 
 
 def _with_status(found: list[Segment]) -> list[tuple[Segment, tuple[int, ...]]]:

@@ -62,8 +62,11 @@ class Cube(NamedTuple):
         """Add another cell to one."""
         width = len(self.sums)
         for place in range(width):
-            cell[place] += other[place]
-        for place in range(width, len(self.columns), len(TIMING)):
+            if other[place]:
+                cell[place] += other[place]
+        for place in range(width, len(cell), len(TIMING)):
+            if not other[place]:
+                continue
             cell[place] += other[place]
             cell[place + 1] += other[place + 1]
             cell[place + 2] = min(cell[place + 2], other[place + 2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import sqlite3
 import threading
 import time
@@ -15,7 +16,7 @@ from attune_monitoring.figures import Figures, Latency
 from attune_monitoring.query import Filter
 from attune_monitoring.store import segments
 
-from .catch_up import BATCH_BYTES, STREAMS, CatchUp
+from .catch_up import BATCH_BYTES, CatchUp
 from .cubes import CALLS, LEFT_OUT, OTHER, TIMING, Cube, unpack
 from .database import connect, forget, places
 from .fold import DAY, HOUR, MINUTE
@@ -316,15 +317,17 @@ def _cannot_write(error: sqlite3.OperationalError) -> bool:
 
 
 def _look(folder: Path) -> list[tuple[str, int, int, int]]:
+    """Return what tells whether a file has changed, of all that may be segments."""
     found = []
-    for stream in STREAMS:
-        for segment in segments(folder, stream):
-            try:
-                status = segment.path.stat()
-            except OSError:
-                continue
-            found.append((segment.path.name, status.st_ino, status.st_size, status.st_mtime_ns))
-    return found
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".jsonl"):
+                    status = entry.stat()
+                    found.append((entry.name, status.st_ino, status.st_size, status.st_mtime_ns))
+    except OSError:  # no folder; or a file went away, and whatever remains is another state
+        return found
+    return sorted(found)
 
 
 class _Piece(NamedTuple):
