@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from attune_monitoring import LLMCallRecord, TelemetryAnalytics, TelemetryStore, WorkflowRunRecord
 from attune_monitoring.history import GROUPS, History, Span
+from attune_monitoring.pricing import Override, Pricing, Rates
 from figures_in_sql import FiguresInSql, microseconds
 from random_folders import NEWEST, write_folder
 from test_golden import is_percentile, row_of
@@ -262,6 +263,20 @@ class TestFurtherViews:
             "fallback_cost": 0.25,
             "truncated_count": 1,
         }
+
+    def test_what_caches_saved_is_what_reading_cost_less_than_plain_input(self, store):
+        prices = Pricing(overrides=[Override("small", Rates(input=3.0, output=1.0, cache_read=0.5))])
+        found = TelemetryAnalytics(store, pricing=prices).cache_savings_report()
+        assert found == {
+            "total_savings": pytest.approx(60 * 2.5 / 1e6),
+            "cache_read_tokens": 60,
+            "by_model": {"small": pytest.approx(60 * 2.5 / 1e6)},
+            "unknown_models": [],
+        }
+
+    def test_what_caches_saved_names_the_models_whose_rates_are_not_known(self, store):
+        found = TelemetryAnalytics(store).cache_savings_report()
+        assert (found["total_savings"], found["unknown_models"]) == (0, ["small"])
 
     def test_calls_of_unknown_cost(self, store):
         assert TelemetryAnalytics(store).unknown_cost_report() == {"call_count": 1, "by_model": {"local": 1}}

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from attune_monitoring.cache_savings import cache_savings
 from attune_monitoring.figures import Figures, Latency, is_counted, once
 from attune_monitoring.grouping import RunFigures, StageFigures, figures_of, run_figures_of, stage_figures_of
 from attune_monitoring.history import History, Span
+from attune_monitoring.pricing import DEFAULT, Pricing
 from attune_monitoring.records import LLMCallRecord, WorkflowRunRecord
 from attune_monitoring.telemetry_backend import TelemetryBackend, TelemetryStore
 
@@ -30,11 +32,19 @@ class TelemetryAnalytics:
     Args:
         store: a store or any other backend that gives records back; by default the local folder's store.
         include_tests: whether records made under pytest count.
+        pricing: the price list, for what caches saved.
     """
 
-    def __init__(self, store: TelemetryBackend | None = None, *, include_tests: bool = False) -> None:
+    def __init__(
+        self,
+        store: TelemetryBackend | None = None,
+        *,
+        include_tests: bool = False,
+        pricing: Pricing = DEFAULT,
+    ) -> None:
         self.store: TelemetryBackend = store if store is not None else TelemetryStore()
         self._include_tests = include_tests
+        self._pricing = pricing
 
     # --- the methods of earlier callers
     def top_expensive_workflows(self, n: int = 10, since: datetime | None = None) -> list[dict[str, Any]]:
@@ -160,6 +170,30 @@ class TelemetryAnalytics:
             "fallback_count": figures.fallbacks,
             "fallback_cost": figures.fallback_waste,
             "truncated_count": figures.truncated,
+        }
+
+    def cache_savings_report(self, since: datetime | None = None) -> dict[str, Any]:
+        """Return what reading from the providers' caches saved, writing to them subtracted, in all and by model.
+
+        At the price list's present rates; models that it does not know, or has no rate of the cache for, are named.
+        """
+        by_model: dict[str, float] = {}
+        unknown: list[str] = []
+        read = 0
+        for (provider, model), figures in sorted(self._calls(since, "provider", "model").items()):
+            if not figures.cache_read and not figures.cache_write:
+                continue
+            read += figures.cache_read
+            saved = cache_savings(self._pricing, provider, model, read=figures.cache_read, written=figures.cache_write)
+            if saved is None:
+                unknown.append(model)
+            else:
+                by_model[model] = by_model.get(model, 0.0) + saved
+        return {
+            "total_savings": sum(by_model.values()),
+            "cache_read_tokens": read,
+            "by_model": by_model,
+            "unknown_models": unknown,
         }
 
     def unknown_cost_report(self, since: datetime | None = None) -> dict[str, Any]:

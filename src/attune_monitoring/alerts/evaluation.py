@@ -158,7 +158,7 @@ class _Memo:
         for delay, queries in by_delay.items():
             try:
                 self.answers(list(queries), delay)
-            except Exception:  # nosec B112: each rule asks again for its own and keeps the error
+            except Exception:  # nosec B112  # each rule asks again for its own and keeps the error
                 continue
 
     def answers(self, queries: Sequence[Query], delay: float) -> list[dict[_Combination, Answer]]:
@@ -184,7 +184,7 @@ def _foreseen(rule: AlertRule, moment: datetime) -> list[Query]:
     if rule.function is not None:
         try:
             rule.function(Values(dict.fromkeys(rule.by, ""), moment, asked.append))
-        except Exception:  # nosec B110: it may not stand None; the evaluation says what is wrong, if anything is
+        except Exception:  # nosec B110  # it may not stand None; the evaluation says what is wrong, if anything is
             pass
     return list(dict.fromkeys(measure.query for measure in asked))
 

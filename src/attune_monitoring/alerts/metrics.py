@@ -194,7 +194,7 @@ class MetricType(enum.StrEnum):
     """Average latency (ms) of the answered calls of the last hour."""
     LATENCY_P95 = "latency_p95"
     """95th percentile of the latency (ms) of the answered calls of the last hour."""
-    TIME_TO_FIRST_TOKEN = "time_to_first_token"  # nosec B105 - the name of a metric
+    TIME_TO_FIRST_TOKEN = "time_to_first_token"  # nosec B105  # the name of a metric
     """95th percentile of the time to the first token (ms) in the last hour."""
     TOKEN_USAGE = "token_usage"  # nosec B105
     """Input and output tokens of the last 24 hours."""

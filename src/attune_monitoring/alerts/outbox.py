@@ -242,7 +242,7 @@ class Outbox:
     def backlog(self) -> Backlog:
         """Return how much waits, and since when."""
         columns = "count(*) - count(dead_at), min(CASE WHEN dead_at IS NULL THEN created END), count(dead_at)"
-        return self._read(f"SELECT {columns} FROM outbox", (), Backlog)[0]  # nosec B608
+        return self._read(f"SELECT {columns} FROM outbox", (), Backlog)[0]
 
     # --- what people set
     def silences(self) -> list[Silence]:
@@ -294,7 +294,7 @@ class Outbox:
         """Return what happened, newest first."""
         where, values = ("", ()) if rule is None else ("WHERE rule = ?", (rule,))
         columns = "at, kind, rule, labels, value, channel, error"
-        statement = f"SELECT {columns} FROM history {where} ORDER BY id DESC LIMIT ?"  # nosec B608
+        statement = f"SELECT {columns} FROM history {where} ORDER BY id DESC LIMIT ?"
         return self._read(
             statement,
             (*values, limit),
@@ -304,7 +304,7 @@ class Outbox:
     # --- inside
     def _rows(self, where: str, values: Sequence[Any], limit: int) -> list[Row]:
         columns = "id, rule, number, channel, body, attempts, created, error"
-        statement = f"SELECT {columns} FROM outbox WHERE {where} ORDER BY id LIMIT ?"  # nosec B608
+        statement = f"SELECT {columns} FROM outbox WHERE {where} ORDER BY id LIMIT ?"
         return self._read(statement, (*values, limit), _row)
 
     def _note(self, connection: sqlite3.Connection, kind: str, row: delivery.Row, error: str) -> None:

@@ -230,7 +230,7 @@ class CatchUp:
         if known is None:
             known = self._series[cube] = {
                 row[1:]: row[0]
-                for row in self._connection.execute(f"SELECT * FROM {cube.name}_series")  # nosec B608
+                for row in self._connection.execute(f"SELECT * FROM {cube.name}_series")
             }
         number = known.get(dimensions)
         if number is not None:
@@ -240,14 +240,14 @@ class CatchUp:
             kept = [name if place in cube.kept else OTHER for place, name in zip(cube.dimensions, names, strict=True)]
             return self._series_of(cube, tuple(kept))
         row = self._connection.execute(
-            f"SELECT id FROM {cube.name}_series WHERE "  # nosec B608
+            f"SELECT id FROM {cube.name}_series WHERE "
             + " AND ".join(f'"{name}" = ?' for name in cube.dimensions),
             names,
         ).fetchone()
         if row is None:
             places = ", ".join("?" * len(names))
             cursor = self._connection.execute(
-                f"INSERT INTO {cube.name}_series VALUES (NULL, {places})",  # nosec B608
+                f"INSERT INTO {cube.name}_series VALUES (NULL, {places})",
                 names,
             )
             row = (cursor.lastrowid,)
@@ -260,7 +260,7 @@ class CatchUp:
         if before < wanted:
             for cube in CUBES:
                 self._connection.execute(
-                    f"DELETE FROM {cube.name} WHERE step = 60 AND t < ?",  # nosec B608
+                    f"DELETE FROM {cube.name} WHERE step = 60 AND t < ?",
                     (wanted,),
                 )
         horizon = max(before, wanted)
@@ -290,7 +290,7 @@ class CatchUp:
         for cube in CUBES:
             tables += [cube.name, f"{cube.name}_series"]
         for table in tables:
-            self._connection.execute(f"DELETE FROM {table}")  # nosec B608
+            self._connection.execute(f"DELETE FROM {table}")
         self._set("generation", os.urandom(8).hex())
 
 

@@ -54,7 +54,7 @@ class Cube(NamedTuple):
         merged = ", ".join(f'"{name}" = {_merged(name)}' for name in self.columns)
         places = ", ".join("?" * (3 + len(self.columns)))
         return (
-            f"INSERT INTO {self.name} (step, t, series, {names}) VALUES ({places}) "  # nosec B608 - names of ours
+            f"INSERT INTO {self.name} (step, t, series, {names}) VALUES ({places}) "
             f"ON CONFLICT (step, series, t) DO UPDATE SET {merged}"
         )
 
@@ -85,7 +85,7 @@ class Cube(NamedTuple):
         """
         parts = [f'{_aggregate(name)}("{name}")' if merged else f'"{name}"' for name in columns]
         return (
-            f"SELECT series.id, {', '.join(parts)} FROM {self.name}_series AS series NOT INDEXED "  # nosec B608
+            f"SELECT series.id, {', '.join(parts)} FROM {self.name}_series AS series NOT INDEXED "
             f"CROSS JOIN {self.name} AS cell ON cell.series = series.id WHERE {where}"
             + (" GROUP BY series.id" if merged else "")
         )

@@ -127,7 +127,7 @@ class Rollup:
         places = [cube.dimensions.index(name) + 1 for name in group_by]
         labels_of = {
             row[0]: tuple(row[place] for place in places)
-            for row in self._ask(f"SELECT * FROM {cube.name}_series", ())  # nosec B608
+            for row in self._ask(f"SELECT * FROM {cube.name}_series", ())
         }
         columns = (*sums, *(f"{timing}_{part}" for timing in timings for part in TIMING[:-1]))
         rows: dict[tuple[str, ...], Row] = {}
@@ -206,7 +206,7 @@ class Rollup:
         for piece in _pieces(span, (HOUR, MINUTE)):
             where, values = _where(piece, filters)
             statement = (
-                f'SELECT cell.t / {HOUR} * {HOUR}, sum("{column}"){names} '  # nosec B608 - names of ours
+                f'SELECT cell.t / {HOUR} * {HOUR}, sum("{column}"){names} '
                 f"FROM {cube.name}_series AS series NOT INDEXED "
                 f"CROSS JOIN {cube.name} AS cell ON cell.series = series.id WHERE {where} "
                 f"GROUP BY cell.t / {HOUR}{names}"
@@ -228,7 +228,7 @@ class Rollup:
     def has_other(self, cube: Cube) -> bool:
         """Whether there were more series than have cells of their own, so that only the records know the groups."""
         name = cube.dimensions[0]
-        return bool(self._ask(f'SELECT 1 FROM {cube.name}_series WHERE "{name}" = ? LIMIT 1', (OTHER,)))  # nosec B608
+        return bool(self._ask(f'SELECT 1 FROM {cube.name}_series WHERE "{name}" = ? LIMIT 1', (OTHER,)))
 
     def extent(self, stream: str) -> Span:
         """Return the minutes of the oldest and the newest record of a stream; open where there is none."""
@@ -245,7 +245,7 @@ class Rollup:
         if span.end is not None:
             conditions.append("first < ?")
             values.append(span.end)
-        statement = f"SELECT name, start, end FROM chunks WHERE {' AND '.join(conditions)} ORDER BY name, start"  # nosec B608
+        statement = f"SELECT name, start, end FROM chunks WHERE {' AND '.join(conditions)} ORDER BY name, start"
         parts: dict[str, list[tuple[int, int]]] = {}
         for name, start, end in self._ask(statement, values):
             parts.setdefault(name, []).append((start, end))
