@@ -229,8 +229,7 @@ class CatchUp:
         known = self._series.get(cube)
         if known is None:
             known = self._series[cube] = {
-                row[1:]: row[0]
-                for row in self._connection.execute(f"SELECT * FROM {cube.name}_series")
+                row[1:]: row[0] for row in self._connection.execute(f"SELECT * FROM {cube.name}_series")
             }
         number = known.get(dimensions)
         if number is not None:
@@ -240,8 +239,7 @@ class CatchUp:
             kept = [name if place in cube.kept else OTHER for place, name in zip(cube.dimensions, names, strict=True)]
             return self._series_of(cube, tuple(kept))
         row = self._connection.execute(
-            f"SELECT id FROM {cube.name}_series WHERE "
-            + " AND ".join(f'"{name}" = ?' for name in cube.dimensions),
+            f"SELECT id FROM {cube.name}_series WHERE " + " AND ".join(f'"{name}" = ?' for name in cube.dimensions),
             names,
         ).fetchone()
         if row is None:

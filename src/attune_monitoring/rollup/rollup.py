@@ -126,8 +126,7 @@ class Rollup:
         """
         places = [cube.dimensions.index(name) + 1 for name in group_by]
         labels_of = {
-            row[0]: tuple(row[place] for place in places)
-            for row in self._ask(f"SELECT * FROM {cube.name}_series", ())
+            row[0]: tuple(row[place] for place in places) for row in self._ask(f"SELECT * FROM {cube.name}_series", ())
         }
         columns = (*sums, *(f"{timing}_{part}" for timing in timings for part in TIMING[:-1]))
         rows: dict[tuple[str, ...], Row] = {}
