@@ -237,7 +237,7 @@ def seconds_of(value: str | float) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e10:
         return float(value)
     text = str(value).strip()
-    if text[-1:] in _UNITS and text[:-1].isdigit() and len(text) < 9:
+    if text[-1:] in _UNITS and text[:-1].isdecimal() and len(text) < 9:
         return float(int(text[:-1]) * _UNITS[text[-1]])
     raise ConfigError(f"no duration: {text[:40]!r}; write 30s, 5m, 2h or 7d")
 
