@@ -74,7 +74,7 @@ LONGER_THAN_400_LINES = {"calls", "pricing.cost", "recorder", "records"}
 
 TESTED_BY = {
     "__init__": "test_architecture.py",
-    "alerts": "test_alerts_state.py",
+    "alerts": "test_alerts_rule.py",
     "budgets": "test_budgets.py",
     "content": "test_calls.py",
     "errors": "test_config.py",

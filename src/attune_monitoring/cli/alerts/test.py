@@ -18,7 +18,7 @@ from attune_monitoring.cli.render import Cell, Column, Screen, answer, failed, p
 from attune_monitoring.errors import ConfigError
 
 from .list_ import condition_of
-from .options import format_option, wired
+from .options import format_option, source_options, wired
 from .preview import Preview, forced, previews
 from .scenarios import run_scenarios
 from .wiring import Wiring, named
@@ -44,9 +44,12 @@ _SHOWN = 3
     type=click.Path(exists=True, path_type=Path),
     help="Instead: run the scenarios of a folder or file against the rules.",
 )
+@source_options
 @wired
 @format_option
-def command(name: str | None, scenarios: Path | None, wiring: Wiring, format_: str) -> None:
+def command(
+    name: str | None, scenarios: Path | None, source_name: str, url: str | None, wiring: Wiring, format_: str
+) -> None:
     """Show what would fire on the present data, and exactly what each channel would be sent. Nothing is sent.
 
     With NAME the payloads of that rule, whether its condition holds or not. Secrets are masked. With --scenarios exit
@@ -56,7 +59,7 @@ def command(name: str | None, scenarios: Path | None, wiring: Wiring, format_: s
     if scenarios is not None:
         sys.exit(run_scenarios(scenarios, rules, wiring.folder, json=format_ == "json"))
     now = present().timestamp()
-    with wiring.source() as source:
+    with wiring.source(source_name, url) as source:
         found = previews(rules, source, now)
     if name is None:
         messages = [one.messages(now) if one.rule.enabled else [] for one in found]

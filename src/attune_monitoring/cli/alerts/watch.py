@@ -15,10 +15,10 @@ import click
 from attune_monitoring.alerts.engine import INTERVAL, AlertEngine
 
 from .live import live_view
-from .options import wired
+from .options import source_options, wired
 from .plain import PlainView
 from .times import running_clock
-from .wiring import SOURCES, Wiring
+from .wiring import Wiring
 
 __all__ = ["command"]
 
@@ -32,17 +32,10 @@ __all__ = ["command"]
     is_flag=True,
     help="Evaluate and deliver once, for cron. Exit 1: not all delivered.",
 )
-@click.option(
-    "--source",
-    "source_name",
-    type=click.Choice([*SOURCES]),
-    default="local",
-    show_default=True,
-    help="Who answers; local is the folder of the records.",
-)
+@source_options
 @click.option("--plain", is_flag=True, help="Lines instead of the live view, in a terminal as well.")
 @wired
-def command(interval: float, once: bool, source_name: str, plain: bool, wiring: Wiring) -> None:
+def command(interval: float, once: bool, source_name: str, url: str | None, plain: bool, wiring: Wiring) -> None:
     """Evaluate the rules every minute and tell what changes, until Ctrl+C or SIGTERM.
 
     A terminal gets a live view, anything else a line for each change and one every ten minutes. Of two watchers of the
@@ -50,7 +43,7 @@ def command(interval: float, once: bool, source_name: str, plain: bool, wiring: 
     alerts.status.json, for programs that want to know whether a watcher runs. The rules are read once, at the start.
     """
     lines = PlainView(wiring, interval)
-    with _stopped_by_signals(), wiring.source(source_name) as source:
+    with _stopped_by_signals(), wiring.source(source_name, url) as source:
         engine = AlertEngine(
             wiring.rules.rules,
             source,
