@@ -49,6 +49,7 @@ bench: $(DEV) ## Overhead, as ratios to a hand-written OpenTelemetry span
 
 docs: $(DEV) ## Run every example of README and docs, and check their links
 	@$(BIN)/python tools/make_schema.py --check
+	@$(BIN)/python tools/make_dashboards.py --check
 	@$(PYTEST) -q tests/test_readme.py tests/test_docs.py tests/test_guides.py
 
 guides: $(DEV) ## Write below each command of README and the guides what it prints now

@@ -527,6 +527,11 @@ def test_a_disabled_rule_does_nothing_until_it_is_enabled(rules: Path, hook: Rec
 # --- the watcher as a process
 
 
+def _hears_ctrl_c() -> None:
+    """What runs in the background of a script, as these tests may, is started with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """A watcher in a terminal of its own, or with its output in a pipe."""
 
@@ -539,7 +544,9 @@ class Program:
             self._end, other = os.pipe()
         code = "from attune_monitoring.cli import main; main()"
         command = [sys.executable, "-c", code, "alerts", "watch", *arguments]
-        self.process = subprocess.Popen(command, stdin=other, stdout=other, stderr=other, env=environment)
+        self.process = subprocess.Popen(
+            command, stdin=other, stdout=other, stderr=other, env=environment, preexec_fn=_hears_ctrl_c
+        )
         os.close(other)
 
     def until(self, text: str) -> str:

@@ -19,7 +19,17 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"figures", "mapping", "metrics", "pricing", "query", "responses", "schema", "store", "streams"}),
     frozenset({"alerts", "cache_savings", "config", "files", "grouping", "rollup", "runs", "run_tree", "scope"}),
     frozenset(
-        {"content", "delivery", "history", "spans", "telemetry_backend", "otel_backend", "sampling", "following"}
+        {
+            "content",
+            "delivery",
+            "history",
+            "signoz",
+            "spans",
+            "telemetry_backend",
+            "otel_backend",
+            "sampling",
+            "following",
+        }
     ),
     frozenset({"analytics", "calls", "leaving", "otlp", "multi_backend", "sources"}),
     frozenset({"wrapping", "recorder"}),

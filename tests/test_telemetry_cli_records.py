@@ -306,7 +306,14 @@ class TestCalls:
         arguments = ["telemetry", "calls", "--dir", store.storage_dir, "--follow", "--format", "json"]
         script = Path(sys.executable).with_name("empathy")
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen([script, *arguments], stdout=subprocess.PIPE, text=True, env=environment) as program:
+        with subprocess.Popen(
+            [script, *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            # What runs in the background of a script, as these tests may, is started with SIGINT ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as program:
             assert program.stdout is not None
             assert json.loads(program.stdout.readline())["call_id"] == "first"
             store.log_call(call("second"))

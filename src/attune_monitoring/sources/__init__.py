@@ -1,4 +1,4 @@
-"""One Query, several answers: the local folder and the running process."""
+"""One Query, several answers: the local folder, the running process, SigNoz and Prometheus."""
 
 from __future__ import annotations
 

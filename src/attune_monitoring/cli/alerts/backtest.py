@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,8 @@ from attune_monitoring.cli.telemetry.options import Options, common
 from attune_monitoring.history import History, Span
 from attune_monitoring.sources.replay import ReplaySource
 
-from .options import file_options
-from .wiring import named, rules_of
+from .options import file_options, source_options
+from .wiring import SOURCES, named, rules_of
 
 __all__ = ["command"]
 
@@ -63,25 +64,43 @@ class _Stretch(NamedTuple):
 @click.option(
     "--interval", type=click.FloatRange(min=1), default=INTERVAL, show_default=True, help="Seconds between evaluations."
 )
+@source_options
 @file_options
 @common("30d")
-def command(name: str | None, interval: float, config: Path | None, rules: Path | None, options: Options) -> None:
+def command(
+    name: str | None,
+    interval: float,
+    source_name: str,
+    url: str | None,
+    config: Path | None,
+    rules: Path | None,
+    options: Options,
+) -> None:
     """Show when the rules (or the rule NAME) would have fired, as if a watcher had run all the time.
 
     Records are replayed one evaluation after another; nothing is sent, and silences do not count. `told a week` is how
-    many messages each channel of the rule would have got, ends included.
+    many messages each channel of the rule would have got, ends included. A server is asked anew for each evaluation:
+    give a short --since or a long --interval there.
     """
     _, loaded = rules_of(config, rules, env=os.environ, cwd=Path.cwd())
     chosen = named(loaded.rules, name)
     if name is not None:
         chosen = tuple(rule.changed(enabled=True) for rule in chosen)
     end = (options.until or options.now).timestamp()
-    source, first = _replay(options, chosen, end)
-    if first is None or first >= end:
-        click.echo(empty(options.folder), err=True)
-        sys.exit(1)
-    stretch = _Stretch(first if options.since is None else max(options.since.timestamp(), first), end)
-    found = _run(chosen, source, stretch, interval)
+    if source_name == "local" and url is None:
+        source, first = _replay(options, chosen, end)
+        if first is None or first >= end:
+            click.echo(empty(options.folder), err=True)
+            sys.exit(1)
+        stretch = _Stretch(first if options.since is None else max(options.since.timestamp(), first), end)
+        found = _run(chosen, source, stretch, interval)
+    else:
+        if options.since is None:
+            raise click.UsageError("a server does not say when its data begin: give --since")
+        first = options.since.timestamp()
+        stretch = _Stretch(first, end)
+        with contextlib.closing(SOURCES[source_name](options.folder, url)) as server:
+            found = _run(chosen, ModelledSource(server), stretch, interval)
     if options.json:
         frame = options.frame() | {"since": _time(stretch.start), "until": _time(end)}
         data = {"interval_seconds": interval, "rules": [_entry(one, stretch) for one in found]}
