@@ -122,10 +122,17 @@ class CatchUp:
         self._verify({key: checkpoint for key, (checkpoint, _) in known.items()}, found)
         horizon = self._move_horizon(meta, now)
         state = json.loads(meta.get("twins", "{}"))
-        pending = self._pending_runs()
         ends = {key: checkpoint.offset for key, (checkpoint, _) in known.items()}
+        grown = {
+            stream
+            for stream in STREAMS
+            if any(status[2] > ends.get((stream, segment.path.name), 0) for segment, status in found[stream])
+        }
+        pending = self._pending_runs() if grown & {DETAILS, RUNS} else Counter()
         budget = self._batch_bytes
         for stream in (DETAILS, RUNS, CALL_STREAM):
+            if stream not in grown:
+                continue
             skipped: Counter[str] = Counter()
             fold = Fold(horizon, Twins(), skipped, pending)
             for segment, (_, _, size, _) in found[stream]:
@@ -153,7 +160,8 @@ class CatchUp:
                     "INSERT INTO skipped VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
                     [(stream, reason, count) for reason, count in skipped.items()],
                 )
-        self._save_pending(pending)
+        if grown & {DETAILS, RUNS}:
+            self._save_pending(pending)
         if json.dumps(state) != meta.get("twins"):
             self._set("twins", json.dumps(state))
         sizes = {(stream, segment.path.name): status[2] for stream in STREAMS for segment, status in found[stream]}

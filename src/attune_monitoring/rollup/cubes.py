@@ -107,7 +107,7 @@ def _aggregate(name: str) -> str:
 
 def pack(histogram: int) -> bytes:
     """Return a histogram as bytes: the number of its empty lowest lanes, then the rest (little endian)."""
-    if not histogram:
+    if histogram == 0:
         return b""
     shift = ((histogram & -histogram).bit_length() - 1) // _SHIFT_BITS
     rest = histogram >> (shift * _SHIFT_BITS)
