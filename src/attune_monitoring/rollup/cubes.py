@@ -45,7 +45,7 @@ class Cube(NamedTuple):
         return [
             f"CREATE TABLE {self.name}_series (id INTEGER PRIMARY KEY, {dimensions}, UNIQUE ({unique}))",
             f"CREATE TABLE {self.name} (step INTEGER, t INTEGER, series INTEGER, {columns}, "
-            "PRIMARY KEY (step, series, t)) WITHOUT ROWID",
+            "PRIMARY KEY (step, t, series)) WITHOUT ROWID",
         ]
 
     def upsert(self) -> str:
@@ -55,7 +55,7 @@ class Cube(NamedTuple):
         places = ", ".join("?" * (3 + len(self.columns)))
         return (
             f"INSERT INTO {self.name} (step, t, series, {names}) VALUES ({places}) "
-            f"ON CONFLICT (step, series, t) DO UPDATE SET {merged}"
+            f"ON CONFLICT (step, t, series) DO UPDATE SET {merged}"
         )
 
     def add(self, cell: list[Any], other: Sequence[Any]) -> None:
@@ -76,7 +76,7 @@ class Cube(NamedTuple):
     def select(self, columns: tuple[str, ...], where: str, *, merged: bool) -> str:
         """Return the query for columns by series; parameters are those of `where`. Histograms cannot be summed up.
 
-        The series come first, so that their cells stand one behind the other and nothing needs to be sorted.
+        Cells stand in the order of time: new lines touch few pages, and a span is one stretch of them.
 
         Args:
             columns: of this cube.
@@ -85,8 +85,8 @@ class Cube(NamedTuple):
         """
         parts = [f'{_aggregate(name)}("{name}")' if merged else f'"{name}"' for name in columns]
         return (
-            f"SELECT series.id, {', '.join(parts)} FROM {self.name}_series AS series NOT INDEXED "
-            f"CROSS JOIN {self.name} AS cell ON cell.series = series.id WHERE {where}"
+            f"SELECT series.id, {', '.join(parts)} FROM {self.name} AS cell "
+            f"CROSS JOIN {self.name}_series AS series ON series.id = cell.series WHERE {where}"
             + (" GROUP BY series.id" if merged else "")
         )
 

@@ -206,8 +206,8 @@ class Rollup:
             where, values = _where(piece, filters)
             statement = (
                 f'SELECT cell.t / {HOUR} * {HOUR}, sum("{column}"){names} '
-                f"FROM {cube.name}_series AS series NOT INDEXED "
-                f"CROSS JOIN {cube.name} AS cell ON cell.series = series.id WHERE {where} "
+                f"FROM {cube.name} AS cell "
+                f"CROSS JOIN {cube.name}_series AS series ON series.id = cell.series WHERE {where} "
                 f"GROUP BY cell.t / {HOUR}{names}"
             )
             for hour, total, *labels in self._ask(statement, values):
