@@ -185,7 +185,7 @@ def test_killed_sixty_times_with_a_flaky_receiver_nothing_is_lost_and_duplicates
     rnd = random.Random(7)
     now = float(T0)
     killed = 0
-    for _ in range(KILLS):
+    while killed < KILLS:
         now += STEP
         spend(tmp_path, now, *rnd.sample(WORKFLOWS, 3))
         killed += watchers.watch(now, kill_after=rnd.uniform(0.0, 0.6)) == ""
@@ -209,7 +209,7 @@ def test_killed_sixty_times_with_a_flaky_receiver_nothing_is_lost_and_duplicates
         f"{killed} killed of {KILLS}; {len(happened)} notifications; {len(sent) - len(set(sent))} seen again; "
         f"answers {dict(receiver.answers)}"
     )
-    assert killed > KILLS / 3 and len(happened) > KILLS
+    assert len(happened) > KILLS
     assert happened - set(heard) == set()
     assert set(heard) - happened == set()
     assert {len(known) for known in keys.values()} == {1}
