@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+// What has a DOM says so in its first line: // @vitest-environment happy-dom
+export default defineConfig({
+  test: {
+    include: ['test/unit/**/*.test.{ts,tsx}'],
+    pool: 'threads',
+    maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      include: ['shared/**', 'src/**', 'webview/**'],
+      reporter: ['text-summary'],
+    },
+  },
+});
