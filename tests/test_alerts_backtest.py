@@ -207,6 +207,7 @@ def both(tmp_path_factory):
 METRICS = [metric for metric in sc.METRICS if metric.name.startswith("attune.") and metric is not sc.DROPPED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS, ids=lambda one: one.name)
 @pytest.mark.parametrize("window", ["24h", "72h", "today", "month"])
 def test_its_answers_are_those_of_the_folder(both, metric, window):
@@ -237,6 +238,7 @@ def test_filters_and_ratios_are_those_of_the_folder(both):
         assert [each.value for each in found] == pytest.approx([each.value for each in wanted])
 
 
+@pytest.mark.slow
 def test_windows_slide_to_what_they_would_be_anew():
     calls, runs = traffic()
     slid = ReplaySource(calls, runs)

@@ -304,6 +304,7 @@ def test_a_disabled_rule_shows_what_it_would_send_only_where_it_is_named(rules: 
     assert ask("test", "daily-cost")["rules"][0]["messages"] != []
 
 
+@pytest.mark.slow
 def test_a_secret_is_in_no_output_of_any_command(rules: Path, hook: Receiver, alerts: Run) -> None:
     record(estimated_cost=12.5)
     hook.answers = [RESET]
@@ -385,6 +386,7 @@ def test_backtest_of_a_disabled_rule_that_is_named_evaluates_it(rules: Path, ask
     assert len(ask("backtest", "daily-cost")["rules"][0]["episodes"]) == 1
 
 
+@pytest.mark.slow
 def test_backtest_shows_the_newest_times_and_how_many_came_before(rules: Path, alerts: Run) -> None:
     for day in range(1, 25, 2):
         record(day * 24 * 60, estimated_cost=12)
@@ -724,6 +726,7 @@ def test_every_command_has_help(alerts: Run) -> None:
         assert f"alerts {name}" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["list"], ["test"], ["history"]])
 def test_reading_commands_load_neither_the_sdk_nor_requests(rules: Path, arguments: list[str]) -> None:
     record(now=datetime.now(UTC), estimated_cost=12.5)

@@ -539,6 +539,7 @@ def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         time.tzset()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_in_utc")
 @pytest.mark.parametrize("hours", [None, 30.1])
 def test_every_method_and_grouping_equals_plain_sql_over_the_same_lines(tmp_path, hours):

@@ -497,6 +497,7 @@ def examples() -> list[str]:
 BEYOND_THE_SCHEMA = {"two local folders", "segment", "price with a wrong date", "variable", "syntax"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", [text for name, (text, _) in MISTAKES.items() if name not in BEYOND_THE_SCHEMA], ids=lambda text: text[:30]
 )
@@ -504,6 +505,7 @@ def test_the_schema_rejects_what_the_loader_rejects(text: str) -> None:
     assert not schema().is_valid(Document.parse(text, "").value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*dict.fromkeys(row[0] for row in PRECEDENCE)])
 def test_the_schema_accepts_what_the_loader_accepts(text: str) -> None:
     schema().validate(Document.parse(text, "").value)

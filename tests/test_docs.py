@@ -46,6 +46,7 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(page: Path, provider: str
     assert HOOKS.failures == failures  # telemetry fails in silence
 
 
+@pytest.mark.slow
 def test_the_fallback_of_the_guide_is_recorded_as_the_guide_says(provider: str, attune_capture: Captured) -> None:
     namespace: dict[str, Any] = {}
     for block in blocks(ROOT / "docs" / "instrumentation.md", "python"):

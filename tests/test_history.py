@@ -136,6 +136,7 @@ GROUPINGS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group_by", GROUPINGS)
 @pytest.mark.parametrize("days", [None, 0.01, 1.0, 7.3])
 def test_figures_by_any_group_and_span_are_those_of_the_records(tmp_path, group_by, days):
@@ -148,6 +149,7 @@ def test_figures_by_any_group_and_span_are_those_of_the_records(tmp_path, group_
         assert shown(past.calls(group_by, span=span)) == shown(by_hand(calls, group_by, span))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9), cuts=st.lists(st.integers(0, 60), max_size=4))
 def test_reading_in_steps_gives_what_reading_at_once_gives(tmp_path_factory, seed, cuts):

@@ -235,6 +235,7 @@ names = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(names, names, counts, counts, counts, counts, counts, counts, counts, names)
 def test_no_input_makes_pricing_raise_or_give_a_cost_that_is_no_amount(

@@ -202,6 +202,7 @@ def test_prices_that_change_with_the_hour_follow_the_clock_in_utc():
             )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     model=st.sampled_from([(p.id, next(ids(m.match))) for p in providers if p.id in THREE for m in p.models]),
@@ -241,6 +242,7 @@ def test_ids_without_a_provider_name_what_genai_prices_finds():
     assert checked > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_the_committed_table_is_what_the_generator_makes(tmp_path, seed):
     target = tmp_path / "prices.json"

@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 def test_the_quick_start_records_its_call_with_the_real_client(folder: Path) -> None:
     with simulated_provider() as address:
         done = run(PROGRAMS[0], folder, address)
@@ -47,6 +48,7 @@ def test_the_quick_start_records_its_call_with_the_real_client(folder: Path) -> 
     assert call["step_name"] == "ask"
 
 
+@pytest.mark.slow
 def test_the_second_program_continues_the_first_and_records_a_run(folder: Path) -> None:
     with simulated_provider() as address:
         run("".join(PROGRAMS[:2]), folder, address)

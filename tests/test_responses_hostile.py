@@ -49,6 +49,7 @@ def test_a_lone_surrogate_does_not_get_out() -> None:
     assert (info.model, info.error_message) == ("x?", "?")
 
 
+@pytest.mark.slow
 def test_types_that_are_made_without_end_are_still_read() -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2}
     for number in range(1200):

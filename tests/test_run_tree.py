@@ -119,6 +119,7 @@ def test_runs_that_claim_to_be_in_each_other_end():
     assert shape(tree) == {"run r": ["run n"]}
 
 
+@pytest.mark.slow
 @given(runs=st.lists(RUNS, max_size=4), calls=st.lists(CALLS, max_size=6))
 def test_every_call_of_a_run_is_in_its_tree_once(runs, calls):
     for run_id in {record.run_id for record in runs} | {record.run_id for record in calls if record.run_id}:

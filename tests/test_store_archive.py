@@ -348,6 +348,7 @@ def _archive_and_die(storage: Path, at: int) -> Callable[[], None]:
     return work
 
 
+@pytest.mark.slow
 def test_killed_before_any_step_the_archiver_loses_nothing(storage: Path, in_child: InChild) -> None:
     deaths = 0
     for at in range(100):
@@ -370,6 +371,7 @@ def test_killed_before_any_step_the_archiver_loses_nothing(storage: Path, in_chi
     assert deaths >= 8
 
 
+@pytest.mark.slow
 def test_two_late_lines_that_were_appended_before_the_kill_are_in_both_places_at_worst(
     storage: Path, in_child: InChild
 ) -> None:

@@ -169,6 +169,7 @@ print(json.dumps([forward, backward, len(tail.poll()), tail.too_long, list(repor
 """
 
 
+@pytest.mark.slow
 def test_a_line_of_400_mb_is_not_held_in_memory(path: Path, run_program: RunProgram) -> None:
     path.write_bytes(b'{"n":1}\n')
     long_line(path, 400 * 1024 * 1024)
@@ -339,6 +340,7 @@ def test_of_mutated_lines_every_one_is_a_record_or_counted(path: Path, count: in
     assert len(report.skipped) <= 21
 
 
+@pytest.mark.slow
 def test_mutated_lines_read_backwards_are_the_same_records(path: Path) -> None:
     path.write_bytes(b"\n".join(_mutations(3000)) + b"\n")
     reports = [ReadReport(), ReadReport()]
@@ -525,6 +527,7 @@ def _at(event: str, place: Path, count: int, act: Callable[[], None]) -> None:
     sys.addaudithook(hook)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_follower_misses_and_doubles_nothing_when_a_segment_is_archived_while_it_reads(
