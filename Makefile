@@ -11,11 +11,13 @@ HASH := $(shell cksum pyproject.toml | cut -d ' ' -f 1)
 RUNTIME := $(VENV)/.runtime-$(HASH)
 DEV := $(VENV)/.dev-$(HASH)
 FLOOR := .venv-floor/.installed-$(HASH)
+PANEL := vscode-extension
+MODULES := $(PANEL)/node_modules/.installed-$(shell cat $(PANEL)/package.json $(PANEL)/package-lock.json | cksum | cut -d ' ' -f 1)
 # An environment that was activated elsewhere must not decide what is imported here.
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint type format bench docs guides prices recordings schema test-floor test-compat clean
+.PHONY: help demo test test-fast test-panel lint type format bench docs guides prices recordings schema vsix test-floor test-compat clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -27,9 +29,19 @@ test: $(DEV) lint type ## Everything: lint, types, security, all tests, coverage
 	@echo "bandit"
 	@$(BIN)/bandit -q -c pyproject.toml -r src
 	@$(PYTEST) -n $(JOBS) --cov --cov-report=term --cov-fail-under=90
+	@$(MAKE) --no-print-directory test-panel
 
 test-fast: $(DEV) ## The tests that take no time
 	@$(PYTEST) -q -n $(JOBS) -m "not slow"
+
+# What a machine does not have is said, and the rest is tested.
+test-panel: ## The VS Code panel: types, lint, unit tests, and in a real VS Code
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null && command -v npm >/dev/null \
+	  || { echo "vscode-extension: skipped, it needs Node 20 or newer and npm"; exit 0; } \
+	  && $(MAKE) --no-print-directory $(MODULES) && cd $(PANEL) && npm run --silent check
+
+vsix: $(MODULES) ## The VS Code extension as a file: vscode-extension/dist/attune-monitoring.vsix
+	@cd $(PANEL) && npm run --silent build && npm run --silent package
 
 lint: $(DEV) ## ruff: rules and format
 	@echo "ruff"
@@ -72,8 +84,14 @@ test-floor: $(FLOOR) ## The fast tests with the oldest dependencies that pyproje
 test-compat: $(DEV) ## The published empathy-framework 3.8 reads our files (installs it from PyPI)
 	@ATTUNE_COMPAT=1 $(PYTEST) tests/compat
 
+$(MODULES): $(PANEL)/package.json $(PANEL)/package-lock.json
+	@echo "installing what the panel is built with into $(PANEL)/node_modules"
+	@cd $(PANEL) && npm ci --no-audit --no-fund --loglevel=error
+	@rm -f $(PANEL)/node_modules/.installed-* && touch $@
+
 clean: ## Remove the environments and everything that tools left here
 	rm -rf .venv .venv-floor .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(PANEL)/node_modules $(PANEL)/dist $(PANEL)/coverage
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
