@@ -2,7 +2,7 @@
 
 import type { Answer, Answers, Question, ToHost, ToWebview, Told } from './protocol';
 
-type Answerers = { readonly [Q in Question as Q['type']]: (question: Q) => Promise<Answers[Q['type']]> };
+export type Answerers = { readonly [Q in Question as Q['type']]: (question: Q) => Promise<Answers[Q['type']]> };
 
 /** The host's end: answers what arrives, and a refusal where an answerer throws. */
 export class Answering {

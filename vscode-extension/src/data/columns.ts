@@ -1,0 +1,142 @@
+/** Parsed calls as columns: chunks of typed arrays that never grow beyond their size, and numbers for what repeats. */
+
+import { grown, type Growable } from './growth';
+import { Names } from './names';
+import { Tuples } from './tuples';
+
+/** Rows in a chunk at most: the lower half of a row's number. */
+export const CHUNK_ROWS = 1 << 16;
+const FIRST_ROWS = 256;
+/** A whole number that does not fit into 32 bits stands in `Chunk.large`. */
+export const LARGE = 0xffff_ffff;
+
+/** What a series says, in the order of its tuple. */
+export const SERIES = ['workflow', 'step', 'provider', 'model', 'tier', 'project', 'task', 'error'] as const;
+export const WHO = ['user', 'session'] as const;
+export const [WORKFLOW, STEP, PROVIDER, MODEL, TIER, PROJECT, TASK, ERROR] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+export const [USER, SESSION] = [0, 1] as const;
+
+/** Bits of a row's flags. */
+export const Flag = {
+  error: 1 << 0,
+  cancelled: 1 << 1,
+  /** The second of an old duplicate pair. */
+  duplicate: 1 << 2,
+  test: 1 << 3,
+  fallback: 1 << 4,
+  truncated: 1 << 5,
+  /** It cost nothing that could be known, because nothing was used. */
+  costless: 1 << 6,
+  /** May be one of an old duplicate pair: the one without a run, the one with it. */
+  withoutRun: 1 << 7,
+  withRun: 1 << 8,
+  // What tells old duplicates apart beside what stands in the columns.
+  inputUnknown: 1 << 9,
+  outputUnknown: 1 << 10,
+  noWorkflow: 1 << 11,
+  noStep: 1 << 12,
+  failed: 1 << 13,
+} as const;
+export const HALF = Flag.withoutRun | Flag.withRun;
+
+/** Whole numbers of a row. */
+export const COUNTS = ['input', 'output', 'latency', 'cacheRead', 'cacheWrite', 'reasoning', 'retries'] as const;
+export type Count = (typeof COUNTS)[number];
+
+export class Chunk {
+  length = 0;
+  /** Milliseconds since the epoch. */
+  time = new Float64Array(FIRST_ROWS);
+  /** USD; NaN is not known. */
+  cost = new Float64Array(FIRST_ROWS);
+  /** USD; NaN where it or the cost is not known. */
+  baseline = new Float64Array(FIRST_ROWS);
+  /** Bytes from `base` to the beginning of the line. */
+  place = new Uint32Array(FIRST_ROWS);
+  input = new Uint32Array(FIRST_ROWS);
+  output = new Uint32Array(FIRST_ROWS);
+  latency = new Uint32Array(FIRST_ROWS);
+  cacheRead = new Uint32Array(FIRST_ROWS);
+  cacheWrite = new Uint32Array(FIRST_ROWS);
+  reasoning = new Uint32Array(FIRST_ROWS);
+  retries = new Uint32Array(FIRST_ROWS);
+  series = new Uint32Array(FIRST_ROWS);
+  who = new Uint32Array(FIRST_ROWS);
+  /** Hash of the run's id; 0 is none. */
+  run = new Uint32Array(FIRST_ROWS);
+  flags = new Uint16Array(FIRST_ROWS);
+  earliest = Infinity;
+  latest = -Infinity;
+  readonly large = new Map<number, number>();
+
+  constructor(readonly base: number) {}
+
+  /** Makes room for a row and returns its place; -1 where the chunk is full. */
+  next(offset: number): number {
+    if (this.length >= CHUNK_ROWS || offset - this.base >= LARGE) return -1;
+    if (this.length >= this.time.length) this.resize(this.length + 1);
+    this.place[this.length] = offset - this.base;
+    return this.length++;
+  }
+
+  setCount(column: Count, row: number, value: number): void {
+    if (value >= 0 && value < LARGE) {
+      this[column][row] = value;
+      return;
+    }
+    this[column][row] = LARGE;
+    this.large.set(row * COUNTS.length + COUNTS.indexOf(column), value);
+  }
+
+  count(column: Count, row: number): number {
+    const value = this[column][row]!;
+    return value === LARGE ? this.large.get(row * COUNTS.length + COUNTS.indexOf(column))! : value;
+  }
+
+  setTime(row: number, time: number): void {
+    this.time[row] = time;
+    if (time < this.earliest) this.earliest = time;
+    if (time > this.latest) this.latest = time;
+  }
+
+  offset(row: number): number {
+    return this.base + this.place[row]!;
+  }
+
+  /** Gives back the room behind the last row. */
+  trim(): void {
+    for (const name of COLUMNS) this.replace(name, this[name].slice(0, this.length));
+  }
+
+  replace(name: Column, array: Growable): void {
+    (this as unknown as Record<Column, Growable>)[name] = array;
+  }
+
+  private resize(rows: number): void {
+    for (const name of COLUMNS) this.replace(name, grown<Growable>(this[name], rows, CHUNK_ROWS));
+  }
+}
+
+export const COLUMNS = [
+  'time', 'cost', 'baseline', 'place', 'input', 'output', 'latency', 'cacheRead', 'cacheWrite', 'reasoning', 'retries',
+  'series', 'who', 'run', 'flags',
+] as const;
+export type Column = (typeof COLUMNS)[number];
+
+/** What the numbers in the columns mean. */
+export class Dictionary {
+  constructor(
+    readonly names = new Names(),
+    readonly series = new Tuples(SERIES.length),
+    readonly who = new Tuples(WHO.length),
+  ) {}
+
+  /** A text of a series; the empty one where calls have none. */
+  of(series: number, place: number): string {
+    return this.names.text(this.series.at(series, place));
+  }
+
+  whose(who: number, place: number): string {
+    return this.names.text(this.who.at(who, place));
+  }
+}

@@ -1,0 +1,109 @@
+/** Texts that occur often, each kept once and known by a number; found by their bytes, so that no text is made to look. */
+
+import { grown } from './growth';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+const BASIS = 0x811c9dc5;
+const PRIME = 0x01000193;
+
+/** FNV-1a. */
+export function hashOf(bytes: Uint8Array, start: number, end: number, basis = BASIS): number {
+  let hash = basis;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, PRIME);
+  return hash >>> 0;
+}
+
+export class Names {
+  /** Number of texts; 0 is the empty one. */
+  size = 0;
+  private pool: Uint8Array<ArrayBuffer>;
+  private ends: Uint32Array<ArrayBuffer>;
+  private table = new Int32Array(1024);
+  private readonly decoded: (string | undefined)[] = [];
+
+  constructor(pool = new Uint8Array(4096), ends = new Uint32Array(256), size = 0) {
+    this.pool = pool;
+    this.ends = ends;
+    for (let code = 0; code < size; code++) {
+      this.size = code + 1;
+      const start = this.start(code);
+      this.place(hashOf(pool, start, ends[code]!), code);
+    }
+    if (size === 0) this.ofBytes(pool, 0, 0);
+  }
+
+  of(text: string): number {
+    const bytes = encoder.encode(text);
+    return this.ofBytes(bytes, 0, bytes.length);
+  }
+
+  ofBytes(bytes: Uint8Array, start: number, end: number, hash = hashOf(bytes, start, end)): number {
+    const mask = this.table.length - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const code = this.table[slot]! - 1;
+      if (code < 0) return this.add(bytes, start, end, hash);
+      if (this.is(code, bytes, start, end)) return code;
+    }
+  }
+
+  text(code: number): string {
+    return (this.decoded[code] ??= decoder.decode(this.pool.subarray(this.start(code), this.ends[code])));
+  }
+
+  /** The number of a text that may not be there; -1 where it is not. */
+  find(text: string): number {
+    const bytes = encoder.encode(text);
+    const mask = this.table.length - 1;
+    for (let slot = hashOf(bytes, 0, bytes.length) & mask; ; slot = (slot + 1) & mask) {
+      const code = this.table[slot]! - 1;
+      if (code < 0 || this.is(code, bytes, 0, bytes.length)) return code;
+    }
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.pool.slice(0, this.size ? this.ends[this.size - 1] : 0);
+  }
+
+  lengths(): Uint32Array<ArrayBuffer> {
+    return this.ends.slice(0, this.size);
+  }
+
+  private start(code: number): number {
+    return code === 0 ? 0 : this.ends[code - 1]!;
+  }
+
+  private is(code: number, bytes: Uint8Array, start: number, end: number): boolean {
+    let mine = this.start(code);
+    if (this.ends[code]! - mine !== end - start) return false;
+    for (let i = start; i < end; i++) if (this.pool[mine++] !== bytes[i]) return false;
+    return true;
+  }
+
+  private add(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    const code = this.size++;
+    const from = this.start(code);
+    this.pool = grown(this.pool, from + end - start);
+    this.ends = grown(this.ends, this.size);
+    this.pool.set(bytes.subarray(start, end), from);
+    this.ends[code] = from + end - start;
+    this.place(hash, code);
+    return code;
+  }
+
+  private place(hash: number, code: number): void {
+    if (code * 2 >= this.table.length) {
+      this.table = new Int32Array(this.table.length * 4);
+      for (let one = 0; one < code; one++) this.put(hashOf(this.pool, this.start(one), this.ends[one]!), one);
+    }
+    this.put(hash, code);
+  }
+
+  private put(hash: number, code: number): void {
+    const mask = this.table.length - 1;
+    let slot = hash & mask;
+    while (this.table[slot] !== 0) slot = (slot + 1) & mask;
+    this.table[slot] = code + 1;
+  }
+}

@@ -1,0 +1,37 @@
+/** All that was read, at one time: what every answer is made from. */
+
+import type { Notes } from '../../shared/protocol';
+import { Flag, type Chunk, type Dictionary } from './columns';
+import type { Runs } from './runs';
+
+export interface Snapshot {
+  readonly revision: number;
+  readonly dictionary: Dictionary;
+  /** In the order of the files. */
+  readonly chunks: readonly Chunk[];
+  /** By chunk: the file it was read from. */
+  readonly segments: readonly string[];
+  readonly runs: Runs;
+  readonly notes: Notes;
+  /** Calls there are; the second ones of old duplicate pairs are none. */
+  readonly records: number;
+}
+
+/** When the first call ended, also one that does not count; null where there is none. */
+export function oldestIn(snapshot: Snapshot): number | null {
+  let oldest = Infinity;
+  for (const chunk of snapshot.chunks) if (chunk.earliest < oldest) oldest = chunk.earliest;
+  return oldest === Infinity ? null : oldest;
+}
+
+/** Second ones of duplicate pairs, and calls made under pytest, among the rows from one on. */
+export function leftOut(chunk: Chunk, from = 0): { readonly duplicates: number; readonly tests: number } {
+  let duplicates = 0;
+  let tests = 0;
+  for (let row = from; row < chunk.length; row++) {
+    const flags = chunk.flags[row]!;
+    if (flags & Flag.duplicate) duplicates += 1;
+    else if (flags & Flag.test) tests += 1;
+  }
+  return { duplicates, tests };
+}

@@ -1,0 +1,126 @@
+/** In what order a view's rows stand: all rows in an order are kept, and a view is a walk along it. */
+
+import type { Sort, SortColumn } from '../../shared/protocol';
+import * as C from './columns';
+import { CHUNK_ROWS, Flag, type Chunk } from './columns';
+import type { Filter } from './filter';
+import { sorted } from './radix';
+import type { Snapshot } from './snapshot';
+
+/** Orders that are kept beside that of time. */
+const KEPT = 1;
+
+export function idOf(chunk: number, row: number): number {
+  return chunk * CHUNK_ROWS + row;
+}
+
+export function chunkOf(id: number): number {
+  return id >>> 16;
+}
+
+export function rowOf(id: number): number {
+  return id & (CHUNK_ROWS - 1);
+}
+
+/** Orders of all rows of one snapshot. */
+export class Orders {
+  private newestFirst: Uint32Array<ArrayBuffer> | null = null;
+  private readonly others = new Map<string, Uint32Array<ArrayBuffer>>();
+
+  constructor(private readonly snapshot: Snapshot) {}
+
+  /** The rows that a filter shows, in order. */
+  shown(filter: Filter, sort: Sort): Uint32Array {
+    const { chunks } = this.snapshot;
+    const reached = chunks.map((chunk) => filter.reaches(chunk));
+    const order = this.of(sort);
+    const found = new Uint32Array(order.length);
+    let count = 0;
+    const backwards = sort.column === 'time' && !sort.descending;
+    for (let i = 0; i < order.length; i++) {
+      const id = order[backwards ? order.length - 1 - i : i]!;
+      const place = id >>> 16;
+      if (!reached[place]) continue;
+      const chunk = chunks[place]!;
+      const row = id & (CHUNK_ROWS - 1);
+      if (filter.counts(chunk, row) && filter.shows(chunk, row)) found[count++] = id;
+    }
+    return found.subarray(0, count);
+  }
+
+  private of(sort: Sort): Uint32Array<ArrayBuffer> {
+    const newest = (this.newestFirst ??= this.byTime());
+    if (sort.column === 'time') return newest;
+    const name = `${sort.column} ${sort.descending}`;
+    let order = this.others.get(name);
+    if (!order) {
+      order = sorted(newest, this.keys(newest, sort));
+      if (this.others.size >= KEPT) this.others.clear();
+      this.others.set(name, order);
+    }
+    return order;
+  }
+
+  private byTime(): Uint32Array<ArrayBuffer> {
+    const { chunks } = this.snapshot;
+    const rows = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const ids = new Uint32Array(rows);
+    const keys = new Float64Array(rows);
+    let place = rows;
+    // The last one in the files is the newest of those of the same time.
+    chunks.forEach((chunk, index) => {
+      for (let row = 0; row < chunk.length; row++) {
+        ids[--place] = idOf(index, row);
+        keys[place] = -chunk.time[row]!;
+      }
+    });
+    return sorted(ids, keys);
+  }
+
+  private keys(ids: Uint32Array, sort: Sort): Float64Array<ArrayBuffer> {
+    const keyOf = this.keyOf(sort.column);
+    const sign = sort.descending ? -1 : 1;
+    const keys = new Float64Array(ids.length);
+    for (let i = 0; i < ids.length; i++) {
+      const key = keyOf(this.snapshot.chunks[ids[i]! >>> 16]!, rowOf(ids[i]!));
+      // What is not known stands last in either order.
+      keys[i] = Number.isNaN(key) ? Infinity : sign * key;
+    }
+    return keys;
+  }
+
+  private keyOf(column: SortColumn): (chunk: Chunk, row: number) => number {
+    switch (column) {
+      case 'time':
+        return (chunk, row) => chunk.time[row]!;
+      case 'cost':
+        return (chunk, row) => chunk.cost[row]!;
+      case 'tokens':
+        return (chunk, row) => chunk.count('input', row) + chunk.count('output', row);
+      case 'latency':
+        return (chunk, row) => chunk.count('latency', row);
+      case 'status':
+        return (chunk, row) => chunk.flags[row]! & (Flag.error | Flag.cancelled);
+      case 'workflow':
+        return this.ranks(C.WORKFLOW);
+      case 'provider':
+        return this.ranks(C.PROVIDER);
+      case 'model':
+        return this.ranks(C.MODEL);
+      case 'tier':
+        return this.ranks(C.TIER);
+    }
+  }
+
+  /** By series: the place of its name among all names. */
+  private ranks(place: number): (chunk: Chunk, row: number) => number {
+    const { names, series } = this.snapshot.dictionary;
+    const codes = new Set<number>();
+    for (let id = 0; id < series.size; id++) codes.add(series.at(id, place));
+    const collator = new Intl.Collator(undefined, { numeric: true });
+    const inOrder = [...codes].sort((one, other) => collator.compare(names.text(one), names.text(other)));
+    const rankOf = new Map(inOrder.map((code, rank) => [code, rank]));
+    const ranks = Float64Array.from({ length: series.size }, (_, id) => rankOf.get(series.at(id, place))!);
+    return (chunk, row) => ranks[chunk.series[row]!]!;
+  }
+}

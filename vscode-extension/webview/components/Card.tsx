@@ -1,0 +1,24 @@
+/** A titled box of the overview. */
+
+import type { ReactNode } from 'react';
+import { useId } from 'react';
+
+interface CardProps {
+  readonly title: string;
+  readonly aside?: ReactNode;
+  readonly area?: string;
+  readonly children: ReactNode;
+}
+
+export function Card({ title, aside, area, children }: CardProps): ReactNode {
+  const id = useId();
+  return (
+    <section className="card" aria-labelledby={id} {...(area ? { style: { gridArea: area } } : {})}>
+      <header>
+        <h2 id={id} className="truncate">{title}</h2>
+        {aside}
+      </header>
+      {children}
+    </section>
+  );
+}

@@ -1,0 +1,93 @@
+/** The whole panel: heading, filters, and under them what the data allow to show. */
+
+import type { ReactNode } from 'react';
+import type { Overview, Settings } from '../../shared/protocol';
+import { t } from '../texts';
+import { usePalette } from '../usePalette';
+import { useTelemetryData } from '../useTelemetryData';
+import { ActivityFeed } from './ActivityFeed';
+import { Alerts } from './Alerts';
+import { Icon } from './controls';
+import { CostChart } from './CostChart';
+import { Detail } from './Detail';
+import { ErrorBoundary } from './ErrorBoundary';
+import { FilterBar } from './FilterBar';
+import { FirstRun, NothingHere, Unreadable } from './nothing';
+import { NotesLine } from './NotesLine';
+import { OverviewStats } from './OverviewStats';
+import { ProviderPie } from './ProviderPie';
+import { Savings } from './Savings';
+import { Settings as SettingsSheet } from './Settings';
+import { Loading, Problem } from './states';
+import { TierBars } from './TierBars';
+import { Toolbar } from './Toolbar';
+import { WorkflowList } from './WorkflowList';
+
+export function TelemetryPanel(): ReactNode {
+  const { data, telemetry } = useTelemetryData();
+  const { hello, overview, notice, reading, settings, sheet } = data;
+  const problem = hello.problem ?? overview.problem;
+  return (
+    <main className="page">
+      <header className="top flex flex-col gap-2 px-4 py-2">
+        <Toolbar />
+        {hello.data && <FilterBar />}
+        {reading !== null && (
+          <div className="absolute inset-x-0 bottom-0" role="progressbar" aria-label={t('Reading the records')} aria-valuenow={Math.round(reading * 100)} aria-valuemin={0} aria-valuemax={100}>
+            <div className="progress" style={{ transform: `scaleX(${reading})` }} />
+          </div>
+        )}
+      </header>
+      <div className="content">
+        {notice && (
+          <div className={`banner ${notice.kind === 'error' ? 'error' : ''}`} role={notice.kind === 'error' ? 'alert' : 'status'}>
+            <Icon name={notice.kind === 'error' ? 'error' : 'info'} className="mt-0.5" />
+            <p className="grow wrap-anywhere">{notice.text}</p>
+            <button type="button" className="text-button" onClick={() => { telemetry.dismiss(); }}>{t('Dismiss')}</button>
+          </div>
+        )}
+        {problem !== null && <Problem text={problem} onRetry={() => { void (hello.problem === null ? telemetry.renew() : telemetry.start()); }} />}
+        {overview.data ? <Body overview={overview.data} /> : problem === null && <Loading />}
+      </div>
+      {sheet?.name === 'detail' && <Detail key="detail" recordKey={sheet.key} />}
+      {sheet?.name === 'settings' && settings && <SettingsSheet settings={settings} />}
+    </main>
+  );
+}
+
+function Body({ overview }: { readonly overview: Overview }): ReactNode {
+  const { data: { view, settings } } = useTelemetryData();
+  if (overview.source.state === 'unreadable') return <Unreadable source={overview.source} />;
+  if (overview.records === 0) return <FirstRun source={overview.source} />;
+  if (overview.totals.calls === 0) return <NothingHere view={view} />;
+  return (
+    <>
+      <ErrorBoundary><Alerts alerts={overview.alerts} now={overview.readAt} /></ErrorBoundary>
+      <ErrorBoundary><OverviewStats overview={overview} range={view.range.name} /></ErrorBoundary>
+      {settings && (
+        <div className={`grid-main ${settings.light ? 'light' : ''}`}>
+          <Groups overview={overview} settings={settings} />
+          <ErrorBoundary><ActivityFeed /></ErrorBoundary>
+        </div>
+      )}
+      <NotesLine notes={overview.notes} includeTests={settings?.includeTests ?? false} />
+    </>
+  );
+}
+
+function Groups({ overview, settings }: { readonly overview: Overview; readonly settings: Settings }): ReactNode {
+  const palette = usePalette(settings);
+  return (
+    <>
+      {!settings.light && (
+        <>
+          <ErrorBoundary><CostChart overview={overview} palette={palette} /></ErrorBoundary>
+          <ErrorBoundary><ProviderPie overview={overview} palette={palette} /></ErrorBoundary>
+          <ErrorBoundary><TierBars overview={overview} palette={palette} /></ErrorBoundary>
+        </>
+      )}
+      <ErrorBoundary><WorkflowList overview={overview} /></ErrorBoundary>
+      <ErrorBoundary><Savings overview={overview} palette={palette} /></ErrorBoundary>
+    </>
+  );
+}

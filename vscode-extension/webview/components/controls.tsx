@@ -1,0 +1,121 @@
+/** Buttons, fields and other small controls, in the editor's own looks. */
+
+import '@vscode-elements/elements/dist/vscode-button/index.js';
+import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
+import '@vscode-elements/elements/dist/vscode-option/index.js';
+import '@vscode-elements/elements/dist/vscode-single-select/index.js';
+import '@vscode-elements/elements/dist/vscode-textfield/index.js';
+import type { ReactNode, Ref } from 'react';
+
+export function Icon({ name, className = '' }: { readonly name: string; readonly className?: string }): ReactNode {
+  return <span className={`codicon codicon-${name} ${className}`} aria-hidden="true" />;
+}
+
+interface IconButtonProps {
+  readonly icon: string;
+  readonly label: string;
+  readonly onClick: () => void;
+  readonly disabled?: boolean;
+  readonly ref?: Ref<HTMLButtonElement>;
+}
+
+export function IconButton({ icon, label, onClick, disabled = false, ref }: IconButtonProps): ReactNode {
+  return (
+    <button type="button" ref={ref} className="icon-button" title={label} aria-label={label} disabled={disabled} onClick={onClick}>
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+interface ButtonProps {
+  readonly children: ReactNode;
+  readonly onClick: () => void;
+  readonly secondary?: boolean;
+  readonly icon?: string;
+}
+
+export function Button({ children, onClick, secondary = false, icon }: ButtonProps): ReactNode {
+  return <vscode-button secondary={secondary} {...(icon ? { icon } : {})} onClick={onClick}>{children}</vscode-button>;
+}
+
+interface TextFieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly placeholder?: string;
+  readonly onInput?: (value: string) => void;
+  /** When it is left, or Enter pressed. */
+  readonly onChange?: (value: string) => void;
+  readonly onBlur?: () => void;
+  readonly className?: string;
+  readonly children?: ReactNode;
+}
+
+export function TextField({ label, value, placeholder = '', onInput, onChange, onBlur, className = '', children }: TextFieldProps): ReactNode {
+  return (
+    <vscode-textfield
+      className={className} label={label} value={value} placeholder={placeholder}
+      onInput={(event) => onInput?.(valueOf(event.currentTarget))}
+      onChange={(event) => onChange?.(valueOf(event.currentTarget))}
+      onBlur={() => onBlur?.()}
+    >
+      {children}
+    </vscode-textfield>
+  );
+}
+
+export function Checkbox({ label, checked, onChange }: {
+  readonly label: string; readonly checked: boolean; readonly onChange: (checked: boolean) => void;
+}): ReactNode {
+  return (
+    <vscode-checkbox
+      label={label} checked={checked}
+      onChange={(event) => { onChange((event.currentTarget as HTMLElement & { checked: boolean }).checked); }}
+    />
+  );
+}
+
+export interface Choice<V extends string> {
+  readonly value: V;
+  readonly label: string;
+}
+
+interface SelectProps<V extends string> {
+  readonly label: string;
+  readonly value: V;
+  readonly choices: readonly Choice<V>[];
+  readonly onChange: (value: V) => void;
+  readonly className?: string;
+}
+
+export function Select<V extends string>({ label, value, choices, onChange, className = '' }: SelectProps<V>): ReactNode {
+  return (
+    <vscode-single-select
+      className={className} label={label} value={value}
+      onChange={(event) => {
+        const chosen = choices.find((choice) => choice.value === valueOf(event.currentTarget));
+        if (chosen && chosen.value !== value) onChange(chosen.value);
+      }}
+    >
+      {choices.map((choice) => (
+        <vscode-option key={choice.value} value={choice.value} selected={choice.value === value}>{choice.label}</vscode-option>
+      ))}
+    </vscode-single-select>
+  );
+}
+
+/** One of a few that exclude each other. */
+export function Segments<V extends string>({ label, value, choices, onChange }: SelectProps<V>): ReactNode {
+  return (
+    <div className="segments" role="group" aria-label={label}>
+      {choices.map((choice) => (
+        <button key={choice.value} type="button" aria-pressed={choice.value === value} onClick={() => { onChange(choice.value); }}>
+          {choice.label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function valueOf(element: HTMLElement): string {
+  return (element as HTMLElement & { value: string }).value;
+}
