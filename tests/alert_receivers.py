@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import trustme
 from aiosmtpd.controller import Controller
@@ -48,6 +49,7 @@ class Request(NamedTuple):
     path: str
     headers: dict[str, str]
     json: Any
+    """Of a form its fields."""
 
 
 class Receiver:
@@ -79,7 +81,9 @@ def receive(certificate: trustme.LeafCert | None = None) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = receiver.take(Request(self.path, headers, json.loads(data)))
+            is_form = headers.get("content-type") == "application/x-www-form-urlencoded"
+            body = dict(parse_qsl(data.decode())) if is_form else json.loads(data)
+            answer = receiver.take(Request(self.path, headers, body))
             if answer.kind == "silence":
                 receiver.closed.wait()
             elif answer.kind == "reset":
@@ -88,15 +92,15 @@ def receive(certificate: trustme.LeafCert | None = None) -> Iterator[Receiver]:
                 self.connection.close()
             else:
                 repeated = f"{self.requestline} {self.headers.as_string()} {data.decode()}"
-                body = (repeated if answer.kind == "echo" else answer.body).encode()
+                text = (repeated if answer.kind == "echo" else answer.body).encode()
                 if "Date" in answer.headers:
                     self.send_response_only(answer.status)
                 else:
                     self.send_response(answer.status)
-                for name, value in {**answer.headers, "Content-Length": str(len(body))}.items():
+                for name, value in {**answer.headers, "Content-Length": str(len(text))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(text)
 
         def finish(self) -> None:
             if not self.wfile.closed:

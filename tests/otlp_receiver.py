@@ -63,6 +63,9 @@ class Receiver:
         self.endpoint = ""
         self.spans: list[Span] = []
         self.points: list[Point] = []
+        self.trace_requests: list[trace_service.ExportTraceServiceRequest] = []
+        self.metric_requests: list[metrics_service.ExportMetricsServiceRequest] = []
+        """What the spans and points came in."""
         self.headers: list[dict[str, str]] = []
         self.status = 200
         """HTTP status of the answers; gRPC says UNAVAILABLE for 503 and UNAUTHENTICATED for the others beyond 200."""
@@ -98,6 +101,7 @@ class Receiver:
             self.headers.append(headers)
             if self.status == 200:
                 self.spans += _spans(request)
+                self.trace_requests.append(request)
             self._changed.notify_all()
 
     def take_metrics(self, request: metrics_service.ExportMetricsServiceRequest, headers: dict[str, str]) -> None:
@@ -106,6 +110,7 @@ class Receiver:
             self.headers.append(headers)
             if self.status == 200:
                 self.points += _points(request)
+                self.metric_requests.append(request)
             self._changed.notify_all()
 
 

@@ -11,6 +11,7 @@ import pytest
 from attune_monitoring import semconv as sc
 from attune_monitoring.alerts import AlertAction, AlertRule, MetricType, alert, m
 from attune_monitoring.alerts.lint import Finding, lint
+from attune_monitoring.alerts.modelled import ModelledSource
 from attune_monitoring.alerts.ranges import can_hold, range_of
 from attune_monitoring.alerts.when import parse
 from attune_monitoring.errors import SourceError
@@ -202,6 +203,13 @@ def test_a_word_that_no_outcome_has_is_said_even_without_records() -> None:
 def test_what_the_source_cannot_answer_is_said() -> None:
     found = said(rule('stage_duration.p95("1h", stage="a") > 1'), source=Recorded(), now=NOW)
     assert found == ["error: recorded cannot answer it: no stages here"]
+
+
+@pytest.mark.parametrize("when", ["anomaly(cost)", 'forecast(cost, "month") > 500'])
+def test_a_source_without_sums_by_the_hour_is_said(when: str) -> None:
+    [found] = said(rule(when), source=ModelledSource(Recorded()), now=NOW)
+    assert found.startswith("error: recorded cannot answer it: ")
+    assert "has no sums by the hour; ask the local folder, SigNoz or Prometheus" in found
 
 
 @pytest.mark.parametrize(

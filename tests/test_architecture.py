@@ -16,7 +16,9 @@ SOURCE = TESTS.parent / "src" / "attune_monitoring"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "records", "redaction", "semconv", "yamlfile"}),
-    frozenset({"figures", "mapping", "metrics", "pricing", "query", "responses", "schema", "store", "streams"}),
+    frozenset(
+        {"exchange", "figures", "mapping", "metrics", "pricing", "query", "responses", "schema", "store", "streams"}
+    ),
     frozenset({"alerts", "cache_savings", "config", "files", "grouping", "rollup", "runs", "run_tree", "scope"}),
     frozenset(
         {
@@ -88,6 +90,7 @@ TESTED_BY = {
     "budgets": "test_budgets.py",
     "content": "test_calls.py",
     "errors": "test_config.py",
+    "exchange": "test_sources_signoz.py",
     "following": "e2e/test_real_clients.py",
     "grouping": "test_history.py",
     "handed_in": "test_providers.py",

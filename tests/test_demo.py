@@ -149,6 +149,20 @@ def test_nothing_is_sent_over_the_network_unless_asked(demo: Demo) -> None:
     assert {"invoke_workflow code-review", "chat gpt-5-mini", "execute_tool run_tests"} <= names
 
 
+def test_what_is_sent_has_a_session_and_calls_that_were_cut_refused_and_cancelled(demo: Demo, here: Path) -> None:
+    with receive() as receiver:
+        demo("--otlp", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
+        failed = {span.name for span in receiver.spans if span.status == 2}
+    calls = TelemetryStore(here / ".empathy-demo").get_calls(workflow_name="support-answer")
+    assert [(call.finish_reasons, call.error_type, call.outcome) for call in calls] == [
+        (["length"], None, "ok"),
+        ([], "rate_limit_exceeded", "error"),
+        ([], None, "cancelled"),
+    ]
+    assert {call.session_id for call in calls} == {"demo-session"}
+    assert "execute_tool find_article" in failed
+
+
 def test_an_endpoint_that_takes_nothing_is_a_message_after_the_report(demo: Demo) -> None:
     with closed_port() as address:
         done = demo("--otlp", status=1, OTEL_EXPORTER_OTLP_ENDPOINT=address)

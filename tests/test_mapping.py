@@ -120,6 +120,11 @@ class TestRecordToSpanAndBack:
         assert not span.failed
         assert sc.ERROR_TYPE not in span.attributes
 
+    @pytest.mark.parametrize(("ms", "seconds"), [(250.5, 0.2505), (0, 0), (None, None), (float("nan"), None)])
+    def test_the_time_to_the_first_token_is_in_seconds_on_the_span(self, ms, seconds):
+        span = call_span(LLMCallRecord("c", "2026-01-11T03:47:00Z", time_to_first_token_ms=ms))
+        assert span.attributes.get(sc.TIME_TO_FIRST_CHUNK) == seconds
+
     def test_the_required_attributes_and_the_name_are_those_of_the_conventions(self):
         span = call_span(LLMCallRecord("c", "2026-01-11T03:47:00Z", provider="openai", model_id="gpt-4o"))
         assert span.name == "chat gpt-4o"

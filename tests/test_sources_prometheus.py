@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import bisect
 import itertools
 import math
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alert_receivers import RESET, Answer, Receiver, receive
 from attune_monitoring import log_llm_call
 from attune_monitoring import semconv as sc
 from attune_monitoring.config import load_config
@@ -32,6 +34,7 @@ from attune_monitoring.sources.exported import Histogram, latency_of
 from attune_monitoring.sources.http import Server
 from attune_monitoring.sources.local import LocalSource
 from attune_monitoring.sources.prometheus import PrometheusSource, names_of
+from otlp_receiver import black_hole
 from test_sources import COUNTERS, HISTOGRAMS, traffic
 
 HOUR = Window.of("1h")
@@ -108,21 +111,26 @@ def port_of_nobody() -> int:
 
 
 @contextmanager
-def running(folder: Path, targets: list[str]) -> Iterator[str]:
-    """A real Prometheus with that history, scraping those targets; gives its address."""
+def running(folder: Path, past: Sequence[str], targets: Sequence[str] = ()) -> Iterator[str]:
+    """A real Prometheus with that past, scraping those targets; gives its address."""
     program, tool = shutil.which("prometheus"), shutil.which("promtool")
     if program is None or tool is None:
         pytest.skip("Prometheus is not installed (Debian: apt-get install prometheus)")
-    (folder / "history.txt").write_text(history())
-    blocks = [tool, "tsdb", "create-blocks-from", "openmetrics", str(folder / "history.txt"), str(folder / "data")]
-    subprocess.run(blocks, check=True, capture_output=True)
+    for text in past:
+        (folder / "past.txt").write_text(text)
+        blocks = [tool, "tsdb", "create-blocks-from", "openmetrics", str(folder / "past.txt"), str(folder / "data")]
+        subprocess.run(blocks, check=True, capture_output=True)
     listed = ", ".join(f"'{target}'" for target in targets)
     (folder / "prometheus.yml").write_text(
         "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n"
         f"scrape_configs: [{{job_name: workers, static_configs: [{{targets: [{listed}]}}]}}]\n"
     )
     address = f"127.0.0.1:{port_of_nobody()}"
-    flags = {"config.file": folder / "prometheus.yml", "storage.tsdb.path": folder / "data"}
+    flags = {
+        "config.file": folder / "prometheus.yml",
+        "storage.tsdb.path": folder / "data",
+        "storage.tsdb.retention.time": "10y",
+    }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [program, f"--web.listen-address={address}", *(f"--{name}={value}" for name, value in flags.items())],
@@ -159,7 +167,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         for file in folder.glob("*/*.jsonl"):  # what is made under pytest does not count
             with (copy / file.name).open("ab") as into:
                 into.write(file.read_bytes().replace(b',"under_pytest":true', b""))
-        url = stack.enter_context(running(tmp_path_factory.mktemp("prometheus"), targets))
+        url = stack.enter_context(running(tmp_path_factory.mktemp("prometheus"), [history()], targets))
         local, prometheus = LocalSource(copy), PrometheusSource(url)
         stack.callback(local.close)
         stack.callback(prometheus.close)
@@ -269,6 +277,55 @@ def test_what_ended_before_the_window_does_not_count(world):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "hours"),
+    [  # what was scraped at the full hour belongs to the hour that has ended
+        ("short", [None, 5, None]),
+        ("long", [None, 30, 29.5]),
+        ("restarted", [1, 30 + 30, 29 + 30]),  # anew at 12:30, 13:00 and 13:30
+        ("away", [7, None, 2]),
+        ("over", [100, None, None]),
+    ],
+)
+def test_sums_by_the_hour_are_what_was_spent_in_each_hour(world, name, hours):
+    eleven = int(DAY.timestamp()) + 11 * 3600
+    query = Query(sc.LLM_COST.name, HOUR, filters=(Filter(sc.WORKFLOW_NAME, (name,)),))
+    found = world.prometheus.hourly(query, eleven - 3600, eleven + 4 * 3600)
+    assert found == {(): {eleven + place * 3600: value for place, value in enumerate(hours) if value is not None}}
+    answered = (spent(world.prometheus, name, "1h", until=until) for until in (0, 60, 120))
+    assert [value or None for value in answered] == hours
+
+
+@pytest.mark.slow
+def test_an_hour_that_is_not_over_is_summed_as_far_as_it_has_gone(world):
+    noon = int(DAY.timestamp()) + 12 * 3600
+    query = Query(sc.LLM_COST.name, HOUR, filters=(Filter(sc.WORKFLOW_NAME, ("long",)),), group_by=(sc.WORKFLOW_NAME,))
+    assert world.prometheus.hourly(query, noon, noon + 5400) == {("long",): {noon: 30, noon + 3600: 15}}
+    assert world.prometheus.hourly(query, noon + 3600, noon + 5400) == {("long",): {noon + 3600: 15}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "metric", [sc.LLM_COST, sc.LLM_ERRORS, sc.LLM_TOKENS, sc.WORKFLOW_RUNS], ids=lambda one: one.name
+)
+@pytest.mark.parametrize("ends", ["now", "at the full hour"])
+def test_sums_by_the_hour_equal_those_of_the_folder(world, metric, ends):
+    query = Query(metric.name, HOUR, group_by=metric.dimensions[:2])
+    moment = now().timestamp()
+    begin, end = moment // 3600 * 3600 - 7200, moment if ends == "now" else -(-moment // 3600) * 3600
+    sums = [
+        {labels: sum(hours.values()) for labels, hours in source.hourly(query, begin, end).items()}
+        for source in world[:2]
+    ]
+    assert sums[1] == pytest.approx({labels: value for labels, value in sums[0].items() if value}, rel=1e-6)
+
+
+def test_durations_have_no_sums_by_the_hour():
+    with pytest.raises(SourceError, match="has no sums by the hour; counters have"):
+        PrometheusSource("http://127.0.0.1:9").hourly(Query(sc.LLM_DURATION.name, HOUR), 0, 3600)
+
+
+@pytest.mark.slow
 def test_names_without_suffixes_are_found_and_series_beyond_the_limit_have_a_name_of_their_own(world):
     query = Query(sc.LLM_RETRIES.name, HOUR, group_by=(sc.WORKFLOW_NAME,))
     [answers] = world.prometheus.answer([query], DAY + timedelta(hours=12, minutes=30))
@@ -333,3 +390,64 @@ def test_extremes_that_are_not_kept_are_refused(aggregation):
 def test_an_address_that_is_none_is_told(url):
     with pytest.raises(SourceError, match="no address of Prometheus"):
         PrometheusSource(url)
+
+
+# --- the server behind it
+EMPTY = Answer(body='{"status":"success","data":{"resultType":"vector","result":[]}}')
+COST = Query(sc.LLM_COST.name, HOUR)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receive() as one:
+        one.answers = [EMPTY]
+        yield one
+
+
+def test_the_token_is_sent_with_every_question(receiver):
+    source = PrometheusSource(receiver.url, "t0ken-of-mine")
+    assert source.answer([COST], now()) == [[]]
+    assert source.hourly(COST, 0, 7200) == {}
+    assert {request.headers["authorization"] for request in receiver.requests} == {"Bearer t0ken-of-mine"}
+    assert [request.path for request in receiver.requests] == ["/api/v1/query", *["/api/v1/query_range"] * 2]
+
+
+def test_user_and_password_of_the_address_sign_in(receiver):
+    PrometheusSource(receiver.url.replace("://", "://someone:secret@") + "/prom/").answer([COST], now())
+    [request] = receiver.requests
+    assert request.path == "/prom/api/v1/query"
+    assert request.headers["authorization"] == f"Basic {base64.b64encode(b'someone:secret').decode()}"
+
+
+@pytest.mark.parametrize("failure", [RESET, Answer(429), Answer(503)])
+def test_what_passes_is_tried_again(receiver, failure):
+    receiver.answers = [failure, failure, EMPTY]
+    pauses: list[float] = []
+    source = PrometheusSource("", server=Server(receiver.url, "Prometheus", pause=pauses.append))
+    assert source.hourly(COST, 0, 3600) == {}
+    assert pauses == [0.2, 0.8]
+
+
+def test_a_server_that_is_silent_is_told():
+    with black_hole() as url:
+        source = PrometheusSource("", server=Server(url, "Prometheus", timeout=0.05))
+        with pytest.raises(SourceError, match=r"no answer within 0\.05 s"):
+            source.hourly(COST, 0, 3600)
+
+
+@pytest.mark.parametrize("body", ["{}", '{"data": {"result": [{"metric": {}}]}}', '{"data": {"result": [1]}}'])
+@pytest.mark.parametrize(
+    "ask", [lambda source: source.answer([COST], now()), lambda source: source.hourly(COST, 0, 60)]
+)
+def test_an_answer_that_is_none_of_prometheus_is_told(receiver, body, ask):
+    receiver.answers = [Answer(body=body)]
+    with pytest.raises(SourceError, match="none of Prometheus; is this its address"):
+        ask(PrometheusSource(receiver.url))
+
+
+def test_values_that_are_no_numbers_are_left_out(receiver):
+    hours = '[[3600, "NaN"], [7200, "2"]]'
+    answered = f'{{"data": {{"result": [{{"metric": {{"attune_tier": "cheap"}}, "values": {hours}}}]}}}}'
+    receiver.answers = [Answer(body=answered), EMPTY]
+    query = Query(sc.LLM_COST.name, HOUR, group_by=(sc.TIER,))
+    assert PrometheusSource(receiver.url).hourly(query, 0, 7200) == {("cheap",): {3600: 2}}

@@ -6,7 +6,7 @@ import base64
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +29,8 @@ from attune_monitoring.sources.http import Server
 from attune_monitoring.sources.local import LocalSource
 from attune_monitoring.sources.signoz import SigNozSource
 from otlp_receiver import black_hole, closed_port
+from same_traffic import Point, points_of
+from signoz_tables import database
 from test_sources import COUNTERS, HISTOGRAMS, traffic
 
 HOUR = Window.of("1h")
@@ -86,45 +88,20 @@ class Warehouse:
         return dict(json.loads(self._session.query(sql, "JSONCompact").data()))
 
     def add(self, metric: str, labels: dict[str, str], at: datetime, value: float, *, temporality: str) -> None:
-        self._insert([(metric, labels, value)], at, temporality)
+        self.take([Point(metric, labels, at, value)], temporality)
 
-    def take(self, reader: InMemoryMetricReader, at: datetime) -> None:
-        data: Any = reader.get_metrics_data()
-        rows = []
-        for resource in data.resource_metrics:
-            for metric in (one for scope in resource.scope_metrics for one in scope.metrics):
-                for point in metric.data.data_points:
-                    labels = {name: "true" if value is True else str(value) for name, value in point.attributes.items()}
-                    for suffix, more, value in _parts(point):
-                        rows.append((metric.name + suffix, {**labels, **more}, value))
-        self._insert(rows, at, "Delta")
-
-    def _insert(self, rows: list[tuple[str, dict[str, str], float]], at: datetime, temporality: str) -> None:
-        place, hour = int(at.timestamp() * 1000), int(at.timestamp()) // 3600 * 3_600_000
-        samples, series = [], []
-        for metric, labels, value in rows:
+    def take(self, points: Iterable[Point], temporality: str = "Delta") -> None:
+        samples, series = [], {}
+        for metric, labels, at, value in points:
+            place, hour = int(at.timestamp() * 1000), int(at.timestamp()) // 3600 * 3_600_000
             text = json.dumps({"__name__": metric, **labels}, sort_keys=True)
-            key = {"env": "default", "temporality": temporality, "metric_name": metric, "fingerprint": abs(hash(text))}
+            kept = "Unspecified" if metric.endswith((".min", ".max")) else temporality
+            key = {"env": "default", "temporality": kept, "metric_name": metric, "fingerprint": abs(hash(text))}
             samples.append(json.dumps({**key, "unix_milli": place, "value": value}))
-            series.append(json.dumps({**key, "unix_milli": hour, "labels": text}))
-        for table, lines in (("samples_v4", samples), ("time_series_v4", series)):
+            series[hour, text] = json.dumps({**key, "unix_milli": hour, "labels": text})
+        for table, lines in (("samples_v4", samples), ("time_series_v4", series.values())):
             into = f"INSERT INTO signoz_metrics.distributed_{table} FORMAT JSONEachRow "
             self._session.query(into + "\n".join(lines))
-
-
-def _parts(point: Any) -> Iterator[tuple[str, dict[str, str], float]]:
-    """A counter is one series; of a histogram there is one for each bound, and four more."""
-    if not hasattr(point, "bucket_counts"):
-        yield "", {}, point.value
-        return
-    total = 0
-    for bound, count in zip((*point.explicit_bounds, "+Inf"), point.bucket_counts, strict=True):
-        total += count
-        yield ".bucket", {"le": str(bound)}, total
-    yield ".count", {}, point.count
-    yield ".sum", {}, point.sum
-    yield ".min", {}, point.min
-    yield ".max", {}, point.max
 
 
 @contextmanager
@@ -191,11 +168,8 @@ def _result(name: str, found: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    chdb = pytest.importorskip("chdb.session", reason="the embedded ClickHouse is not installed (chdb-core-lite)")
-    session = chdb.Session(str(tmp_path_factory.mktemp("clickhouse")))
-    yield Warehouse(session)
-    session.close()
+def warehouse() -> Warehouse:
+    return Warehouse(database())
 
 
 class World(NamedTuple):
@@ -213,7 +187,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, warehouse: Warehouse) -> Ite
         config = load_config(storage_dir=str(recorded))
         stack.enter_context(isolated(config, readers=[reader], sinks=[], processors=[]))
         traffic()
-        warehouse.take(reader, datetime.now(UTC))
+        warehouse.take(points_of(reader, datetime.now(UTC)))
         for file in recorded.glob("*.jsonl"):  # what is made under pytest does not count
             (folder / file.name).write_bytes(file.read_bytes().replace(b',"under_pytest":true', b""))
         local = LocalSource(folder)
@@ -302,11 +276,61 @@ def test_only_what_was_gained_in_the_window_counts(world, warehouse, request, te
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("temporality", "values", "hours"),
+    [
+        ("Delta", {-30: 2.0, 10: 3.0, 20: 4.0, 70: 5.0}, [7, 5]),
+        ("Cumulative", {-30: 2.0, 10: 3.0, 20: 9.0, 70: 10.0}, [7, 1]),
+        ("Cumulative", {10: 3.0, 20: 9.0}, [9, None]),
+        ("Cumulative", {10: 9.0, 70: 4.0}, [9, 4]),  # begun anew
+        ("Cumulative", {-30: 2.0, 70: 2.0}, [None, None]),
+    ],
+)
+def test_sums_by_the_hour_are_what_was_gained_in_each_hour(world, warehouse, request, temporality, values, hours):
+    name = request.node.name
+    for minute, value in values.items():
+        at = NOON + timedelta(minutes=minute)
+        warehouse.add(sc.LLM_COST.name, {sc.WORKFLOW_NAME: name}, at, value, temporality=temporality)
+    query = Query(sc.LLM_COST.name, HOUR, filters=(Filter(sc.WORKFLOW_NAME, (name,)),), group_by=(sc.WORKFLOW_NAME,))
+    noon = int(NOON.timestamp())
+    expected = {noon + place * 3600: value for place, value in enumerate(hours) if value is not None}
+    assert world.signoz.hourly(query, noon, noon + 5400) == ({(name,): expected} if expected else {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "metric", [sc.LLM_COST, sc.LLM_ERRORS, sc.LLM_TOKENS, sc.WORKFLOW_RUNS], ids=lambda one: one.name
+)
+def test_sums_by_the_hour_equal_those_of_the_folder(world, metric):
+    query = Query(metric.name, HOUR, group_by=metric.dimensions[:2])
+    moment = now().timestamp()
+    sums = [
+        {
+            labels: sum(hours.values())
+            for labels, hours in source.hourly(query, moment // 3600 * 3600 - 7200, moment).items()
+        }
+        for source in world
+    ]
+    assert sums[1] == pytest.approx({labels: value for labels, value in sums[0].items() if value}, rel=1e-6)
+
+
+@pytest.mark.slow
 def test_series_beyond_the_limit_have_a_name_of_their_own(world, warehouse):
     warehouse.add(sc.LLM_RETRIES.name, {sc.OVERFLOW: "true"}, NOON - timedelta(days=9), 3, temporality="Delta")
     query = Query(sc.LLM_RETRIES.name, HOUR, group_by=(sc.PROVIDER, sc.TIER))
     [[answer]] = world.signoz.answer([query], NOON - timedelta(days=9) + timedelta(minutes=30))
     assert (answer.labels, answer.value) == ({sc.PROVIDER: "__other__", sc.TIER: "__other__"}, 3)
+    begin = int((NOON - timedelta(days=9)).timestamp())
+    assert world.signoz.hourly(query, begin, begin + 3600) == {("__other__", "__other__"): {begin: 3}}
+
+
+def test_sums_by_the_hour_of_something_else_are_refused(receiver):
+    receiver.answers = [Answer(body=EMPTY.body.replace("[]", '[{"data": [["today", "", 1]]}]'))]
+    source = SigNozSource(receiver.url, KEY)
+    with pytest.raises(SourceError, match="none of SigNoz's query API"):
+        source.hourly(COST, 0, 3600)
+    with pytest.raises(SourceError, match="has no sums by the hour; counters have"):
+        source.hourly(Query(sc.LLM_DURATION.name, HOUR), 0, 3600)
 
 
 # --- the commands

@@ -5,38 +5,36 @@ import ts from 'typescript';
 
 const BUNDLE = 'l10n/bundle.l10n.json';
 
-/** The texts of one file: first arguments of `l10n.t(…)` in the host and of `t(…)` in the webview. */
-function textsOf(file) {
-  const found = [];
-  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
-  const visit = (node) => {
-    if (ts.isCallExpression(node) && /^(?:vscode\.l10n\.)?t$/.test(node.expression.getText())) collect(node.arguments[0]);
-    ts.forEachChild(node, visit);
-  };
-  // `t(many ? '…' : '…')` has two.
-  const collect = (argument) => {
-    if (!argument) return;
-    if (ts.isStringLiteralLike(argument)) found.push(argument.text);
-    else if (ts.isConditionalExpression(argument)) [argument.whenTrue, argument.whenFalse].forEach(collect);
-  };
-  visit(source);
-  return found;
+/** First arguments of `vscode.l10n.t(…)`. */
+function textsOfHost(file) {
+  return textsIn(file, (node) => ts.isCallExpression(node) && node.expression.getText() === 'vscode.l10n.t' ? [node.arguments[0]] : []);
 }
 
-function filesOf(folder) {
-  return readdirSync(folder, { recursive: true }).filter((name) => /\.tsx?$/.test(name)).map((name) => path.join(folder, name));
+/** The webview lists its texts. */
+function textsOfWebview() {
+  return textsIn('webview/texts.ts', (node) => ts.isVariableDeclaration(node) && node.name.getText() === 'TEXTS' ? node.initializer.expression.elements : []);
+}
+
+function textsIn(file, pick) {
+  const texts = [];
+  const visit = (node) => {
+    texts.push(...pick(node).filter((one) => ts.isStringLiteralLike(one)).map((one) => one.text));
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true));
+  return texts;
 }
 
 export function bundle() {
-  const texts = ['src', 'webview'].flatMap(filesOf).flatMap(textsOf);
+  const host = readdirSync('src', { recursive: true }).filter((name) => name.endsWith('.ts')).map((name) => path.join('src', name));
+  const texts = [...host.flatMap(textsOfHost), ...textsOfWebview()];
   return `${JSON.stringify(Object.fromEntries([...new Set(texts)].sort().map((text) => [text, text])), null, 2)}\n`;
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const before = readFileSync(BUNDLE, { encoding: 'utf8', flag: 'a+' });
   const now = bundle();
   if (!process.argv.includes('--check')) writeFileSync(BUNDLE, now);
-  else if (before !== now) {
+  else if (readFileSync(BUNDLE, 'utf8') !== now) {
     process.stderr.write(`${BUNDLE} is out of date: run "npm run l10n"\n`);
     process.exitCode = 1;
   }

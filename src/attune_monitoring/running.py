@@ -6,6 +6,7 @@ import functools
 import importlib
 import logging
 import os
+import threading
 import time
 import uuid
 import weakref
@@ -99,6 +100,7 @@ class Running:
         self._metric_delivery = MetricDelivery()
         self.given_readers = tuple(readers)
         self._readers = list(readers)
+        self._unnamed_readers: list[MetricReader] = []
         for otlp in config.otlp:
             if otlp.traces_endpoint is not None:
                 delivery = DeliveryProcessor(span_exporter(otlp, otlp.traces_endpoint), safe_url(otlp.traces_endpoint))
@@ -106,7 +108,10 @@ class Running:
                 if otlp.from_file:
                     self._named.append(delivery)
             if otlp.metrics_endpoint is not None:
-                self._readers.append(metric_reader(otlp, otlp.metrics_endpoint, self._metric_delivery))
+                reader = metric_reader(otlp, otlp.metrics_endpoint, self._metric_delivery)
+                self._readers.append(reader)
+                if not otlp.from_file:
+                    self._unnamed_readers.append(reader)
         if self._readers:
             self._start_metrics(self._readers)
         if config.otlp:
@@ -174,6 +179,7 @@ class Running:
             self.provider = self.private_provider(tracer_provider)
         if meter_provider is not None and meter_provider not in OURS and meter_provider not in self.metered:
             self._meter(meter_provider)
+            self._leave_metrics_to_application()
         tracer = self.tracer
         if tracer is None:
             tracer = self.tracer = self._tracer_of(self.provider or self.private_provider(tracer_provider))
@@ -216,6 +222,14 @@ class Running:
             self.provider = provider
             self.tracer = None
 
+    def _leave_metrics_to_application(self) -> None:
+        """Stop sending metrics that the application sends itself: OTLP of ours only where monitoring.yaml names it."""
+        unnamed, self._unnamed_readers = self._unnamed_readers, []
+        self._readers = [reader for reader in self._readers if reader not in unnamed]
+        for reader in unnamed:
+            # It sends what was counted before, which the application's provider has not: not in the caller's time.
+            threading.Thread(target=reader.shutdown, daemon=True).start()
+
     def _tracer_of(self, provider: trace.TracerProvider) -> trace.Tracer:
         tracer: Any = provider.get_tracer(sc.SCOPE, _VERSION, _SCHEMA)
         if provider is self.private:
@@ -244,6 +258,9 @@ class Running:
             self._limits.close()
         work: list[Callable[[], object]] = [functools.partial(_deliver_last, delivery) for delivery in self.delivery]
         work += [reader.shutdown for reader in self._readers]
+        # What was counted since the application's last export is there for as long as this is.
+        applications = [provider for provider in self.metered if provider not in OURS]
+        work += [flush for flush in (getattr(provider, "force_flush", None) for provider in applications) if flush]
         done = all_within(timeout, work)
         if self.files is not None:
             done = self.files.close(max(0.0, deadline - time.monotonic())) and done

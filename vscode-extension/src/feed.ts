@@ -25,6 +25,7 @@ interface Opened {
   readonly dataset: Dataset;
   /** The first read of it; asked again it is not made again, unless it failed. */
   readonly read: () => Promise<void>;
+  readonly isRead: () => boolean;
 }
 
 export class Feed implements vscode.Disposable {
@@ -85,8 +86,9 @@ export class Feed implements vscode.Disposable {
     const before = this.opened;
     if (before && before.dataset.state().state === 'missing') await this.relocate();
     const opened = await this.open();
+    const isFirst = !opened.isRead();
     await opened.read();
-    const changed = opened !== before || (await opened.dataset.refresh());
+    const changed = !isFirst && (await opened.dataset.refresh());
     const asideChanged = await this.lookAside(opened);
     if (this.opened !== opened) return this.refresh();
     const revision = this.revision(opened.dataset.reading.revision);
@@ -140,7 +142,7 @@ export class Feed implements vscode.Disposable {
       });
       return first;
     };
-    const opened: Opened = { folder, dataset, read };
+    const opened: Opened = { folder, dataset, read, isRead: () => first !== null };
     this.opened = opened;
     return opened;
   }

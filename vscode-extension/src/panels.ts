@@ -53,9 +53,9 @@ export class Panels implements vscode.WebviewViewProvider, vscode.WebviewPanelSe
     if (wanted) this.tab?.panel.show(wanted);
   }
 
-  /** In the webview that is open, else in the view. */
+  /** In the tab where that is used, or the only one that is seen; else in the view. */
   async show(wanted: Wanted): Promise<void> {
-    if (this.tab?.frame.visible && !this.view?.frame.visible) this.openTab(wanted);
+    if (this.tab?.frame.active || (this.tab?.frame.visible && !this.view?.frame.visible)) this.openTab(wanted);
     else await this.openView(wanted);
   }
 

@@ -19,7 +19,7 @@ export function changeOf(figure: Figure, now: Figures, before: Figures | null): 
   const difference = value - old;
   if (figure === 'successRate') {
     const points = Math.round(difference * 10) / 10;
-    return changeTo(points, t('{0} points', numberOf(points)), points > 0 ? 'good' : 'bad');
+    return changeTo(points, points === 1 || points === -1 ? t('1 point') : t('{0} points', numberOf(points)), points > 0 ? 'good' : 'bad');
   }
   if (old === 0) {
     if (difference === 0) return changeTo(0, '', 'neutral');

@@ -1,5 +1,6 @@
 /** Numbers and times as people read them; what is not known is said to be so, never shown as 0. */
 
+import type { Figures } from '../shared/protocol';
 import { locale, t } from './texts';
 
 const formats = new Map<string, Intl.NumberFormat>();
@@ -27,6 +28,11 @@ export function money(value: number | null): string {
   return `< ${inDollars(4).format(0.0001)}`;
 }
 
+/** What calls cost together; null where not one of their costs is known. */
+export function knownCost({ calls, cost, unknownCost }: Pick<Figures, 'calls' | 'cost' | 'unknownCost'>): number | null {
+  return calls > 0 && unknownCost === calls ? null : cost;
+}
+
 /** USD with all digits that mean something, for details and titles. */
 export function exactMoney(value: number | null): string {
   return value === null ? t('unknown') : inDollars(8, 2).format(value);
@@ -36,7 +42,7 @@ export function exactMoney(value: number | null): string {
 export function axisMoney(value: number): string {
   const size = Math.abs(value);
   if (size === 0) return inDollars(0).format(0);
-  if (size >= 1000) return numberFormat({ style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol', notation: 'compact', maximumFractionDigits: 1 }).format(value);
+  if (size >= 1000) return numberFormat({ style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol', notation: 'compact', minimumFractionDigits: 0, maximumFractionDigits: 1 }).format(value);
   return inDollars(size >= 10 ? 0 : size >= 0.1 ? 2 : 5, size >= 10 ? 0 : size >= 0.1 ? 2 : 0).format(value);
 }
 
@@ -93,6 +99,11 @@ export function shortTime(time: number, now: number): string {
   if (then.toDateString() === today.toDateString()) return timeFormat({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }).format(then);
   if (then.getFullYear() === today.getFullYear()) return timeFormat({ month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(then);
   return timeFormat({ year: 'numeric', month: 'short', day: 'numeric' }).format(then);
+}
+
+/** The same without seconds, where there is little room. */
+export function minuteTime(time: number, now: number): string {
+  return new Date(time).toDateString() === new Date(now).toDateString() ? hour(time) : shortTime(time, now);
 }
 
 export function fullTime(time: number): string {

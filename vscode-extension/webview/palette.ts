@@ -32,7 +32,7 @@ export function readPalette(settings: Pick<Settings, 'chartTheme' | 'chartColors
     labelOn: (index) => (isBright(series[index % series.length] ?? FALLBACK) ? '#000000' : '#ffffff'),
     foreground,
     muted: read('--vscode-descriptionForeground', foreground),
-    grid: read('--vscode-contrastBorder') || read('--vscode-editorIndentGuide-background1') || read('--vscode-panel-border', 'transparent'),
+    grid: withAlpha(read('--vscode-charts-foreground', foreground), 0.15),
     background,
     hoverBackground: read('--vscode-editorHoverWidget-background', background),
     hoverBorder: read('--vscode-editorHoverWidget-border', foreground),

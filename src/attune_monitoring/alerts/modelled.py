@@ -1,7 +1,7 @@
 """Anomalies and forecasts as measures of rules, and the source that answers them from sums by the hour.
 
 They are questions like any other to a rule; a source on its own refuses them, `ModelledSource` around one that knows
-its history by the hour (the local folder) answers them.
+its history by the hour answers them: the local folder, SigNoz or Prometheus.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Modelled(Query, frozen=True):
 
     def check(self) -> None:
         """Refuse: only `ModelledSource` answers it."""
-        raise SourceError(f"{self.model}: this source has no sums by the hour; ask the local folder")
+        raise SourceError(
+            f"{self.model}: this source has no sums by the hour; ask the local folder, SigNoz or Prometheus"
+        )
 
 
 def anomaly(

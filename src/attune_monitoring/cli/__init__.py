@@ -19,6 +19,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "telemetry": ("attune_monitoring.cli.telemetry", "What was recorded: calls, runs, costs; export and archive."),
     "alerts": ("attune_monitoring.cli.alerts", "Rules that watch what is recorded, and tell you once."),
+    "signoz": ("attune_monitoring.cli.signoz", "SigNoz: a local stack, and dashboards and rules on any server."),
     "demo": ("attune_monitoring.cli.demo", "Record a small simulated pipeline and show what was recorded."),
 }
 """Name → the module whose `command` it is, and its line in the help, for which nothing needs to be loaded."""

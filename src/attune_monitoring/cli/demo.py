@@ -16,6 +16,7 @@ from attune_monitoring.cli.demo_pipeline import run_pipeline
 from attune_monitoring.cli.demo_provider import simulated_provider
 from attune_monitoring.cli.demo_records import write_records
 from attune_monitoring.cli.demo_report import Recorded, print_report
+from attune_monitoring.cli.demo_support import run_support
 from attune_monitoring.cli.present import present
 from attune_monitoring.cli.render import program
 from attune_monitoring.config import load_config
@@ -32,7 +33,8 @@ _FLUSH_SECONDS = 3.0
 @click.option(
     "--otlp",
     is_flag=True,
-    help="Also send spans and metrics to the OTLP endpoint of monitoring.yaml or OTEL_EXPORTER_OTLP_ENDPOINT.",
+    help="Also send spans and metrics to the OTLP endpoint of monitoring.yaml or OTEL_EXPORTER_OTLP_ENDPOINT, and "
+    "those of one more run, in which more goes wrong.",
 )
 @click.option("--records", type=click.IntRange(1, 50_000_000), help="Write so many invented calls instead.")
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=30, show_default=True, help="With --records: over …")
@@ -59,6 +61,8 @@ def command(*, otlp: bool, records: int | None, days: float, seed: int) -> None:
     since = datetime.now(UTC)
     with simulated_provider() as address:
         run_pipeline(address)
+        if otlp:
+            run_support(address)
     delivered = attune_monitoring.flush(_FLUSH_SECONDS)
     attune_monitoring.shutdown()
     recorded = _read(folder, since)

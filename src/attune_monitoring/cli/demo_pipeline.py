@@ -15,7 +15,7 @@ from typing import Any
 
 from attune_monitoring import annotate, llm_call, stage, tool, workflow
 
-__all__ = ["ProviderError", "run_pipeline"]
+__all__ = ["ProviderError", "post", "run_pipeline"]
 
 # Without the proxy of the environment: the simulated provider is on this machine.
 _HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -48,19 +48,19 @@ def review(provider: str, diff: str) -> None:
         ask_openai(provider, diff)
     with stage("analyze", tier="premium"), llm_call(provider="anthropic", model="claude-opus-4-5") as call:
         try:
-            reply = _post(f"{provider}/v1/messages", {"model": "claude-opus-4-5", "messages": [_user(diff)]})
+            reply = post(f"{provider}/v1/messages", {"model": "claude-opus-4-5", "messages": [_user(diff)]})
         except ProviderError as error:
             call.fallback(model="claude-sonnet-4-5", error=error)
-            reply = _post(f"{provider}/v1/messages", {"model": "claude-sonnet-4-5", "messages": [_user(diff)]})
+            reply = post(f"{provider}/v1/messages", {"model": "claude-sonnet-4-5", "messages": [_user(diff)]})
         call.record(reply)
     with stage("verify", tier="cheap"):
         with llm_call(provider="gcp.gemini", model="gemini-2.5-flash", task_type="plan_tests") as call:
             address = f"{provider}/v1beta/models/gemini-2.5-flash:generateContent"
             try:
-                reply = _post(address, {"contents": [{"parts": [{"text": diff}]}]})
+                reply = post(address, {"contents": [{"parts": [{"text": diff}]}]})
             except ProviderError as error:
                 call.retry(error)
-                reply = _post(address, {"contents": [{"parts": [{"text": diff}]}]})
+                reply = post(address, {"contents": [{"parts": [{"text": diff}]}]})
             call.record(reply)
         run_tests("tests/test_retry.py")
     with stage("explain", tier="cheap"), llm_call(provider="anthropic", model="claude-haiku-4-5") as call:
@@ -68,7 +68,7 @@ def review(provider: str, diff: str) -> None:
         for _event in call.stream(_events(f"{provider}/v1/messages", body)):
             pass
     with stage("private"), llm_call(provider="ollama", model="qwen3:8b", task_type="redact") as call:
-        call.record(_post(f"{provider}/api/chat", {"model": "qwen3:8b", "messages": [_user(diff)]}))
+        call.record(post(f"{provider}/api/chat", {"model": "qwen3:8b", "messages": [_user(diff)]}))
     with stage("notes"):
         changelog(provider, diff)
     with stage("publish") as publish:
@@ -90,13 +90,13 @@ def report(provider: str) -> None:
     with stage("write", tier="cheap"), llm_call(provider="openai", model="gpt-5-mini") as call:
         everything = "All reviews of the week. " * 1000
         body = {"model": "gpt-5-mini", "messages": [_user(everything)]}
-        call.record(_post(f"{provider}/v1/chat/completions", body))
+        call.record(post(f"{provider}/v1/chat/completions", body))
 
 
 @llm_call
 def ask_openai(provider: str, question: str) -> Any:
     """Nothing is said about provider, model and usage: they are read from the response."""
-    return _post(f"{provider}/v1/chat/completions", {"model": "gpt-5-mini", "messages": [_user(question)]})
+    return post(f"{provider}/v1/chat/completions", {"model": "gpt-5-mini", "messages": [_user(question)]})
 
 
 @tool
@@ -120,7 +120,12 @@ def _open(address: str, body: dict[str, Any]) -> HTTPResponse:
     return response
 
 
-def _post(address: str, body: dict[str, Any]) -> Any:
+def post(address: str, body: dict[str, Any]) -> Any:
+    """Return the provider's answer.
+
+    Raises:
+        ProviderError: it refuses.
+    """
     with _open(address, body) as response:
         return json.load(response)
 

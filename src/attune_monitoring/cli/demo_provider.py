@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["OVERLOADED_MODEL", "RATE_LIMITED_MODEL", "simulated_provider"]
+__all__ = ["EXHAUSTED_MODEL", "OVERLOADED_MODEL", "RATE_LIMITED_MODEL", "simulated_provider"]
 
 OVERLOADED_MODEL = "claude-opus-4-5"
 """Always answers 529, as a provider does in a bad hour."""
 RATE_LIMITED_MODEL = "gemini-2.5-flash"
 """Answers 429 to its first request."""
+EXHAUSTED_MODEL = "gpt-4.1-mini"
+"""Always answers 429."""
 
 _CONTEXT_CHARACTERS = 20_000
 _THINKING_SECONDS = 0.1
@@ -92,6 +94,9 @@ def _openai(body: dict[str, Any]) -> _Answer:
         message = "Your input exceeds the context window of this model."
         error = {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}
         return 400, {"error": error}
+    if body["model"] == EXHAUSTED_MODEL:
+        error = {"message": "Rate limit reached for requests.", "type": "requests", "code": "rate_limit_exceeded"}
+        return 429, {"error": error}
     return 200, {
         "id": "chatcmpl-simulated",
         "object": "chat.completion",
@@ -100,15 +105,15 @@ def _openai(body: dict[str, Any]) -> _Answer:
             {
                 "index": 0,
                 "message": {"role": "assistant", "content": "".join(_SENTENCE)},
-                "finish_reason": "stop",
+                "finish_reason": "length" if "max_completion_tokens" in body else "stop",
             }
         ],
         "usage": {
             "prompt_tokens": 1840,
-            "completion_tokens": 96,
-            "total_tokens": 1936,
+            "completion_tokens": body.get("max_completion_tokens", 96),
+            "total_tokens": 1840 + body.get("max_completion_tokens", 96),
             "prompt_tokens_details": {"cached_tokens": 1024},
-            "completion_tokens_details": {"reasoning_tokens": 64},
+            "completion_tokens_details": {"reasoning_tokens": 0 if "max_completion_tokens" in body else 64},
         },
     }
 

@@ -83,6 +83,9 @@ def call_span(record: LLMCallRecord) -> SpanData:
     for key, count in ((sc.INPUT_TOKENS, record.input_tokens), (sc.OUTPUT_TOKENS, record.output_tokens)):
         if count is not None and not _too_large(count):
             attributes[key] = count
+    first = record.time_to_first_token_ms
+    if isinstance(first, (int, float)) and -1e15 < first < 1e15:
+        attributes[sc.TIME_TO_FIRST_CHUNK] = first / 1000
     if record.cost is not None:
         attributes[sc.COST] = record.cost
     attributes[sc.COST_SOURCE] = record.cost_source or ("caller" if record.cost is not None else "unknown")

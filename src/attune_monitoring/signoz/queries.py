@@ -68,10 +68,11 @@ class MetricAggregation(Wire, frozen=True):
     """How the samples of a metric become one value: over time, over series, and over the steps of a single number."""
 
     metric_name: str
+    space_aggregation: Literal["sum", "avg", "min", "max", "count", "p50", "p75", "p90", "p95", "p99"]
+    """Without a default, so that it is always written: SigNoz has none."""
     time_aggregation: Literal[
         "latest", "sum", "avg", "min", "max", "count", "count_distinct", "rate", "increase", ""
     ] = ""
-    space_aggregation: Literal["sum", "avg", "min", "max", "count", "p50", "p75", "p90", "p95", "p99"] = "sum"
     temporality: Literal["delta", "cumulative", "unspecified", ""] = ""
     reduce_to: Literal["sum", "count", "avg", "min", "max", "last", "median"] | None = None
 

@@ -29,10 +29,12 @@ from .rule import (
     check_rule,
 )
 
-__all__ = ["DELIVERABLE", "Refusal", "Translation", "translate", "translate_all"]
+__all__ = ["DELIVERABLE", "UNDELIVERED", "Refusal", "Translation", "translate", "translate_all"]
 
-DELIVERABLE = frozenset({"webhook", "slack", "email"})
+DELIVERABLE = frozenset({"webhook", "slack", "discord", "email"})
 """Types of channels that SigNoz delivers to as well."""
+UNDELIVERED = "SigNoz does not deliver to"
+"""How a note begins that names other types."""
 
 _Op = Literal["above", "below", "equal", "not_equal", "above_or_equal", "below_or_equal"]
 _OPS: Mapping[str, _Op] = {
@@ -139,7 +141,7 @@ def _made(rule: AlertRule, asked: Asked, channels: Sequence[str], time_zone: str
 def _channels(rule: AlertRule, channels: Sequence[str], notes: list[str]) -> tuple[str, ...]:
     lost = sorted({action.type for action in rule.actions if action.type not in DELIVERABLE})
     if lost:
-        notes.append(f"SigNoz does not deliver to {', '.join(lost)}")
+        notes.append(f"{UNDELIVERED} {', '.join(lost)}")
     own = (action.name or action.type for action in rule.actions if action.type in DELIVERABLE)
     return tuple(dict.fromkeys(own)) or tuple(channels)
 

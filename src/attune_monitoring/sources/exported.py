@@ -8,13 +8,26 @@ from datetime import datetime
 from typing import NamedTuple
 
 from attune_monitoring import semconv as sc
+from attune_monitoring.errors import SourceError
 from attune_monitoring.figures import Latency, lane_of
 from attune_monitoring.query import Answer, Filter, Query, metric_of
 
 from .answers import Group, answer_of, ratio_of
 
-__all__ = ["OTHER", "Found", "Histogram", "Look", "answers_of", "latency_of"]
+__all__ = [
+    "HOUR",
+    "OTHER",
+    "Found",
+    "Histogram",
+    "Hours",
+    "Look",
+    "add_to_hour",
+    "answers_of",
+    "hourly_look",
+    "latency_of",
+]
 
+HOUR = 3600
 OTHER = "__other__"
 """The value of every dimension of the series into which all beyond the limit are summed."""
 _STEPS = 10
@@ -54,6 +67,8 @@ class Histogram(NamedTuple):
 
 Found = Mapping[tuple[str, ...], float | Histogram]
 """By values of `group_by`: the sum of a counter, or a histogram."""
+Hours = dict[tuple[str, ...], dict[int, float]]
+"""By values of `group_by` and beginning of the hour: the sum of a counter."""
 
 
 def answers_of(
@@ -69,6 +84,25 @@ def answers_of(
     asked = [one for query in queries for one in (query, query.divisor) if one is not None]
     found = fetch(list(dict.fromkeys(look for query in asked for look in _looks(query, now))))
     return [_answer(query, now, found) for query in queries]
+
+
+def hourly_look(query: Query, start: float, end: float) -> Look:
+    """Return the look at a counter that its sums by the hour are taken from; see `query.HourlySource`.
+
+    Raises:
+        SourceError: the query makes no sense, or is about no counter.
+    """
+    query.check()
+    if metric_of(query.metric).instrument != "counter":
+        raise SourceError(f"{query.metric} has no sums by the hour; counters have")
+    return Look(query.metric, start, end, query.filters, query.group_by)
+
+
+def add_to_hour(hours: Hours, labels: tuple[str, ...], hour: int, value: float | Histogram) -> None:
+    """Add to a group's hour; one in which a counter has not moved stays missing, as one without records does."""
+    if not isinstance(value, Histogram) and value and math.isfinite(value):
+        known = hours.setdefault(labels, {})
+        known[hour] = known.get(hour, 0.0) + value
 
 
 def latency_of(histogram: Histogram) -> Latency:

@@ -19,7 +19,7 @@ from attune_monitoring import semconv as sc
 from attune_monitoring.errors import SourceError
 from attune_monitoring.query import Answer, Filter, Query, metric_of
 
-from .exported import OTHER, Found, Histogram, Look, answers_of
+from .exported import HOUR, OTHER, Found, Histogram, Hours, Look, add_to_hour, answers_of, hourly_look
 from .http import Server
 
 __all__ = ["PrometheusSource", "names_of"]
@@ -79,6 +79,38 @@ class PrometheusSource:
                 raise SourceError(f"Prometheus keeps no {query.aggregation} of {query.metric}; ask for p50 or p99")
         return answers_of(queries, now, self._fetch)
 
+    def hourly(self, query: Query, start: float, end: float) -> Hours:
+        """Return the sums of a counter by group and beginning of the hour; see `query.HourlySource`.
+
+        Raises:
+            SourceError: it is no counter, or Prometheus cannot be asked.
+        """
+        begun = int(end) // HOUR * HOUR
+        found: Hours = {}
+        whole, rest = (hourly_look(query, *span) for span in ((start, begun), (begun, end)))
+        if whole.end > whole.start:
+            for labels, hour, value in self._by_hour(_Asked(whole, "")):
+                add_to_hour(found, labels, hour, value)
+        if rest.end > rest.start:
+            for labels, gained in self._fetch([rest])[rest].items():
+                add_to_hour(found, labels, begun, gained)
+        return found
+
+    def _by_hour(self, asked: _Asked) -> Iterator[tuple[tuple[str, ...], int, float]]:
+        """Yield what series have gained in each whole hour of a look, in parts that add up.
+
+        Two requests; one more for each hour in which some have begun anew, which is when a program was restarted.
+        """
+        look = asked.look
+        for series in self._range(asked.gained_in(HOUR), look):
+            labels = _labels_of(look, series.labels)
+            yield from ((labels, int(at) - HOUR, value) for at, value in series.values)
+        anew = {at for series in self._range(asked.resets_in(HOUR), look) for at, _ in series.values}
+        for at in sorted(anew):
+            hour = look._replace(start=at - HOUR, end=at)
+            for series in self._query(_Asked(hour, asked.suffix).samples(), at):
+                yield _labels_of(look, series.labels), int(at) - HOUR, _before_resets(series.values, hour.start)
+
     def _fetch(self, looks: Sequence[Look]) -> Mapping[Look, Found]:
         found: dict[Look, Found] = {}
         for begin in range(0, len(looks), _TOGETHER):
@@ -95,7 +127,10 @@ class PrometheusSource:
         told = [
             _marked(text, place, part)
             for place, one in enumerate(asked)
-            for part, text in (("gained", one.gained()), ("resets", one.resets()))
+            for part, text in (
+                ("gained", one.gained_in(one.seconds, one.at)),
+                ("resets", one.resets_in(one.seconds, one.at)),
+            )
         ]
         for series in self._query(" or ".join(told), max(one.look.end for one in asked)):
             labels = dict(series.labels)
@@ -110,8 +145,16 @@ class PrometheusSource:
                 _add(gained[one], one.look, labels, _before_resets(samples.values, one.look.start))
         return gained
 
+    def _range(self, expression: str, look: Look) -> Iterator[_Series]:
+        """Yield the answer at the end of each hour of a look."""
+        times = {"start": f"{look.start + HOUR:.3f}", "end": f"{look.end:.3f}", "step": str(HOUR)}
+        return self._ask("/api/v1/query_range", {"query": expression, **times})
+
     def _query(self, expression: str, at: float) -> Iterator[_Series]:
-        reply = self._server.ask("/api/v1/query", data={"query": expression, "time": f"{at:.3f}"})
+        return self._ask("/api/v1/query", {"query": expression, "time": f"{at:.3f}"})
+
+    def _ask(self, path: str, question: Mapping[str, str]) -> Iterator[_Series]:
+        reply = self._server.ask(path, data=question)
         try:
             for one in reply["data"]["result"]:
                 labels = {str(name): str(value) for name, value in one["metric"].items()}
@@ -127,31 +170,34 @@ class _Asked(NamedTuple):
     suffix: str
 
     @property
-    def window(self) -> str:
-        return _duration(self.look.end - self.look.start)
-
-    @property
-    def longer(self) -> str:
-        return _duration(self.look.end - self.look.start + _GAP)
+    def seconds(self) -> float:
+        return self.look.end - self.look.start
 
     @property
     def at(self) -> str:
-        return f"@ {self.look.end:.3f}"
+        return f" @ {self.look.end:.3f}"
 
-    def gained(self) -> str:
-        selector = _selector(self.look.metric, self.suffix, map(_matcher, self.look.filters))
-        last = f"last_over_time({selector}[{self.window}] {self.at})"
-        before = f"last_over_time({selector}[{_duration(_GAP)}] {self.at} offset {self.window})"
+    def gained_in(self, seconds: float, at: str = "") -> str:
+        """Return what series have gained in the seconds before a time, or before each of those that are asked for."""
+        window = _duration(seconds)
+        last = f"last_over_time({self._selector}[{window}]{at})"
+        before = f"last_over_time({self._selector}[{_duration(_GAP)}]{at} offset {window})"
         by = ", ".join(map(_label, (*self.look.group_by, sc.OVERFLOW, _BUCKET)))
         return f"sum by ({by}) (({last} - {before}) or {last})"
 
-    def resets(self) -> str:
-        selector = _selector(self.look.metric, self.suffix, map(_matcher, self.look.filters))
-        return f"resets({selector}[{self.longer}] {self.at}) > 0"
+    def resets_in(self, seconds: float, at: str = "") -> str:
+        """Return the series that have begun anew in the seconds before a time, or since the last value before them."""
+        return f"resets({self._selector}[{_duration(seconds + _GAP)}]{at}) > 0"
 
-    def samples(self, labels: Mapping[str, str]) -> str:
-        exact = (f"{name}={_text(value)}" for name, value in labels.items())
-        return f"{_selector(self.look.metric, self.suffix, exact)}[{self.longer}] {self.at}"
+    def samples(self, labels: Mapping[str, str] | None = None) -> str:
+        """Return the samples of one series, by all its labels, or of all that the look is about."""
+        exact = None if labels is None else [f"{name}={_text(value)}" for name, value in labels.items()]
+        selector = self._selector if exact is None else _selector(self.look.metric, self.suffix, exact)
+        return f"{selector}[{_duration(self.seconds + _GAP)}]{self.at}"
+
+    @property
+    def _selector(self) -> str:
+        return _selector(self.look.metric, self.suffix, map(_matcher, self.look.filters))
 
 
 def _marked(expression: str, place: int, part: str) -> str:
@@ -211,10 +257,15 @@ def _matcher(condition: Filter) -> str:
 def _add(sums: _Sums, look: Look, labels: Mapping[str, str], value: float) -> None:
     if math.isnan(value):
         return
-    other = _label(sc.OVERFLOW) in labels
-    buckets = sums.setdefault(tuple(OTHER if other else labels.get(_label(name), "") for name in look.group_by), {})
+    buckets = sums.setdefault(_labels_of(look, labels), {})
     bucket = labels.get(_BUCKET, "")
     buckets[bucket] = buckets.get(bucket, 0.0) + value
+
+
+def _labels_of(look: Look, labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of the dimensions that a look is grouped by."""
+    other = _label(sc.OVERFLOW) in labels
+    return tuple(OTHER if other else labels.get(_label(name), "") for name in look.group_by)
 
 
 def _before_resets(samples: Sequence[tuple[float, float]], start: float) -> float:

@@ -17,7 +17,7 @@ from attune_monitoring import semconv as sc
 from attune_monitoring.errors import SourceError
 from attune_monitoring.query import Answer, Query, metric_of
 
-from .exported import OTHER, Found, Histogram, Look, answers_of
+from .exported import HOUR, OTHER, Found, Histogram, Hours, Look, add_to_hour, answers_of, hourly_look
 from .http import Server
 
 __all__ = ["SigNozSource"]
@@ -29,6 +29,7 @@ _GAP_MS: Final = 3_600_000
 _LISTED_MS: Final = 86_400_000
 """How far before a window its series may have been listed: SigNoz lists each at least once an hour."""
 _BUCKET, _SUM, _MIN, _MAX = ".bucket", ".sum", ".min", ".max"
+_NOT_SIGNOZ: Final = "the answer is none of SigNoz's query API v5; is it recent enough?"
 
 
 class SigNozSource:
@@ -72,17 +73,31 @@ class SigNozSource:
             query.check()
         return answers_of(queries, now, self._fetch)
 
+    def hourly(self, query: Query, start: float, end: float) -> Hours:
+        """Return the sums of a counter by group and beginning of the hour; see `query.HourlySource`.
+
+        Raises:
+            SourceError: it is no counter, or SigNoz cannot be asked.
+        """
+        look = hourly_look(query, start, end)
+        found: Hours = {}
+        for hour, *labels, other, value in self._ask([look], [_hourly_sql(look)]):
+            if len(labels) != len(look.group_by) or not hour.isdecimal():
+                raise SourceError(_NOT_SIGNOZ)
+            add_to_hour(found, (OTHER,) * len(labels) if other else tuple(labels), int(hour), value)
+        return found
+
     def _fetch(self, looks: Sequence[Look]) -> Mapping[Look, Found]:
         found: dict[Look, Found] = {}
         for begin in range(0, len(looks), _TOGETHER):
             some = looks[begin : begin + _TOGETHER]
-            rows = list(self._ask(some))
+            rows = list(self._ask(some, [_sql(look, place) for place, look in enumerate(some)]))
             for place, look in enumerate(some):
                 found[look] = _found(look, [row[1:] for row in rows if row[0] == str(place)])
         return found
 
-    def _ask(self, looks: Sequence[Look]) -> Iterator[tuple[Any, ...]]:
-        """Yield rows: place of the look, metric, values of its dimensions, overflow, upper bound of a bucket, value."""
+    def _ask(self, looks: Sequence[Look], statements: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows that statements about these looks select, in no order: texts, and a number at the end."""
         reply = self._server.ask(
             "/api/v5/query_range",
             json={
@@ -92,8 +107,8 @@ class SigNozSource:
                 "requestType": "scalar",
                 "compositeQuery": {
                     "queries": [
-                        {"type": "clickhouse_sql", "spec": {"name": name, "query": _sql(look, place)}}
-                        for place, (name, look) in enumerate(zip(string.ascii_uppercase, looks, strict=False))
+                        {"type": "clickhouse_sql", "spec": {"name": name, "query": statement}}
+                        for name, statement in zip(string.ascii_uppercase, statements, strict=False)
                     ]
                 },
                 "variables": {},
@@ -106,7 +121,7 @@ class SigNozSource:
                     *labels, value = row
                     yield (*map(str, labels), float(value))
         except (KeyError, TypeError, ValueError) as error:
-            raise SourceError("the answer is none of SigNoz's query API v5; is it recent enough?") from error
+            raise SourceError(_NOT_SIGNOZ) from error
 
 
 def _found(look: Look, rows: Sequence[tuple[Any, ...]]) -> Found:
@@ -114,7 +129,7 @@ def _found(look: Look, rows: Sequence[tuple[Any, ...]]) -> Found:
     parts: dict[tuple[str, ...], dict[tuple[str, str], float]] = {}
     for metric, *labels, other, bound, value in rows:
         if len(labels) != names:
-            raise SourceError("the answer is none of SigNoz's query API v5; is it recent enough?")
+            raise SourceError(_NOT_SIGNOZ)
         key = (OTHER,) * names if other else tuple(labels)
         part = parts.setdefault(key, {})
         place = (metric, bound)
@@ -134,19 +149,14 @@ def _found(look: Look, rows: Sequence[tuple[Any, ...]]) -> Found:
 
 
 def _sql(look: Look, place: int) -> str:
-    """Return what asks for a look.
+    """Return what asks for a look: its place, metric, values of dimensions, overflow, bound of a bucket, value.
 
     A delta series adds up; of a cumulative one it is the last value less the last before the window, or less nothing.
     """
     start, end = math.floor(look.start * 1000), math.ceil(look.end * 1000)
     suffixes = ("",) if metric_of(look.metric).instrument == "counter" else (_BUCKET, _SUM, _MIN, _MAX)
     metrics = ", ".join(_text(look.metric + suffix) for suffix in suffixes)
-    groups = "".join(f"{_attribute(name)} AS g{number}, " for number, name in enumerate(look.group_by))
-    by = "".join(f"g{number}, " for number in range(len(look.group_by)))
-    conditions = [
-        f"{_attribute(one.dimension)} {'NOT ' if one.negated else ''}IN ({', '.join(map(_text, one.values))})"
-        for one in look.filters
-    ]
+    groups, by = _groups(look)
     return f"""
 SELECT '{place}' AS look, s.metric AS metric, {groups}
   {_attribute(sc.OVERFLOW)} AS other, {_attribute("le")} AS bound,
@@ -161,15 +171,66 @@ FROM (
   WHERE metric_name IN ({metrics}) AND unix_milli >= {start - _GAP_MS} AND unix_milli < {end}
   GROUP BY metric_name, temporality, fingerprint
   HAVING countIf(unix_milli >= {start}) > 0
-) AS s INNER JOIN (
+) AS s INNER JOIN {_series(metrics, start, end)} ON s.metric = t.metric AND s.fingerprint = t.fingerprint
+WHERE {_conditions(look)}
+GROUP BY s.metric, {by}other, bound
+""".strip()
+
+
+def _hourly_sql(look: Look) -> str:
+    """Return what asks for the sums of a counter by the hour: its beginning, values of dimensions, overflow, value.
+
+    Of a cumulative series an hour has its last value less that of the hour before, or less nothing where the series is
+    new or has begun anew.
+    """
+    start, end = math.floor(look.start * 1000), math.ceil(look.end * 1000)
+    groups, by = _groups(look)
+    metrics = _text(look.metric)
+    return f"""
+SELECT toString(s.hour * {HOUR}) AS hour, {groups}
+  {_attribute(sc.OVERFLOW)} AS other, toFloat64(sum(s.gained)) AS value
+FROM (
+  SELECT metric, fingerprint, hour, if(temporality = 'Delta', total, if(last < before, last, last - before)) AS gained
+  FROM (
+    SELECT metric, temporality, fingerprint, hour, total, last, lagInFrame(last, 1, 0.) OVER (
+      PARTITION BY temporality, fingerprint ORDER BY hour ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS before
+    FROM (
+      SELECT metric_name AS metric, temporality, fingerprint, intDiv(unix_milli, {HOUR * 1000}) AS hour,
+        sum(value) AS total, argMax(value, unix_milli) AS last
+      FROM signoz_metrics.distributed_samples_v4
+      WHERE metric_name IN ({metrics}) AND unix_milli >= {start - _GAP_MS} AND unix_milli < {end}
+      GROUP BY metric_name, temporality, fingerprint, hour
+    )
+  )
+  WHERE hour >= {start // (HOUR * 1000)}
+) AS s INNER JOIN {_series(metrics, start, end)} ON s.metric = t.metric AND s.fingerprint = t.fingerprint
+WHERE {_conditions(look)}
+GROUP BY s.hour, {by}other
+""".strip()
+
+
+def _groups(look: Look) -> tuple[str, str]:
+    """Return the columns of the dimensions, and their names to group by."""
+    columns = "".join(f"{_attribute(name)} AS g{number}, " for number, name in enumerate(look.group_by))
+    return columns, "".join(f"g{number}, " for number in range(len(look.group_by)))
+
+
+def _series(metrics: str, start: int, end: int) -> str:
+    """Return the table `t` of the labels of the series of metrics."""
+    return f"""(
   SELECT metric_name AS metric, fingerprint, any(labels) AS labels
   FROM signoz_metrics.distributed_time_series_v4
   WHERE metric_name IN ({metrics}) AND unix_milli >= {start - _LISTED_MS} AND unix_milli < {end}
   GROUP BY metric_name, fingerprint
-) AS t ON s.metric = t.metric AND s.fingerprint = t.fingerprint
-WHERE {" AND ".join(conditions) or "1 = 1"}
-GROUP BY s.metric, {by}other, bound
-""".strip()  # nosec B608: every text in it is written in hexadecimal
+) AS t"""
+
+
+def _conditions(look: Look) -> str:
+    conditions = [
+        f"{_attribute(one.dimension)} {'NOT ' if one.negated else ''}IN ({', '.join(map(_text, one.values))})"
+        for one in look.filters
+    ]
+    return " AND ".join(conditions) or "1 = 1"
 
 
 def _attribute(name: str) -> str:

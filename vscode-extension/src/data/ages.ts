@@ -32,7 +32,7 @@ export async function isOlder(path: string, before: number): Promise<boolean> {
 
 /** The place behind the last newline below a size; 0 where there is none. */
 export async function lastNewline(file: FileHandle, size: number): Promise<number> {
-  const buffer = Buffer.alloc(BLOCK);
+  const buffer = new Uint8Array(BLOCK);
   for (let end = size; end > 0; ) {
     const from = Math.max(0, end - BLOCK);
     const got = await fill(file, buffer, end - from, from);

@@ -115,7 +115,7 @@ async function returnLateLines(folder: string, moved: Moved, progress: (step: st
   try {
     const { size } = await file.stat();
     if (size <= moved.size) return 0;
-    const rest = Buffer.alloc(size - moved.cut);
+    const rest = new Uint8Array(size - moved.cut);
     const lines = linesOf(rest.subarray(0, await fill(file, rest, rest.length, moved.cut)));
     for (const line of lines) {
       progress(`append to ${moved.segment.stream}`);

@@ -29,6 +29,7 @@ export class Draft {
   truncated = false;
   test = false;
   costless = false;
+  estimatedUnknown = false;
   inputUnknown = false;
   outputUnknown = false;
   hasWorkflow = false;
@@ -38,6 +39,21 @@ export class Draft {
   hasRunKey = false;
   /** It says what process or dialect made it, as all do that are written today. */
   isOfToday = false;
+
+  /** Back to a call of which nothing is known. `series`: the names that it then has. */
+  reset(series: Uint32Array): void {
+    this.series.set(series);
+    this.who.fill(0);
+    this.counts.fill(0);
+    this.estimated = 0;
+    this.actual = NaN;
+    this.baseline = NaN;
+    this.run = 0;
+    this.success = true;
+    this.cancelled = this.fallback = this.truncated = this.test = this.costless = false;
+    this.estimatedUnknown = this.inputUnknown = this.outputUnknown = false;
+    this.hasWorkflow = this.hasStep = this.hasUser = this.hasPlaceholderUser = this.hasRunKey = this.isOfToday = false;
+  }
 }
 
 export class CallTable {

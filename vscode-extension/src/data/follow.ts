@@ -5,10 +5,10 @@ import { readdir, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CallTable } from './callTable';
 import type { Dictionary } from './columns';
-import { fill, isMissing, openFile, readForward } from './reading';
+import type { Reader } from './cold';
+import { fill, isMissing, openFile } from './reading';
 import { RunTable } from './runTable';
 import { segmentsOf, type Segment } from './segments';
-import { parseCalls, parseRuns, type Parse } from './telemetryParser';
 
 const HEAD_BYTES = 256;
 const TAIL_BYTES = 256;
@@ -60,7 +60,7 @@ export async function statusOf(path: string): Promise<Status | null> {
 }
 
 /** One segment brought up to date; null where it is no longer in its place. */
-export async function advance(folder: string, segment: Segment, before: Live | undefined, dictionary: Dictionary): Promise<Live | null> {
+export async function advance(folder: string, segment: Segment, before: Live | undefined, dictionary: Dictionary, reader: Reader): Promise<Live | null> {
   const path = join(folder, segment.name);
   const status = await statusOf(path);
   if (!status) return null;
@@ -69,7 +69,7 @@ export async function advance(folder: string, segment: Segment, before: Live | u
   if (!file) return null;
   try {
     const known = before && (await holds(before.checkpoint, file)) ? before : undefined;
-    const live = await read(file, segment, known, dictionary);
+    const live = await read(file, path, segment, known, dictionary, reader);
     const after = await statusOf(path);
     // Moved or replaced while it was read: what was read does not stand there.
     return after && isAt(live.checkpoint, after) ? live : null;
@@ -78,17 +78,14 @@ export async function advance(folder: string, segment: Segment, before: Live | u
   }
 }
 
-async function read(file: FileHandle, segment: Segment, before: Live | undefined, dictionary: Dictionary): Promise<Live> {
+async function read(
+  file: FileHandle, path: string, segment: Segment, before: Live | undefined, dictionary: Dictionary, reader: Reader,
+): Promise<Live> {
   const status = await file.stat({ bigint: true });
   const table = before?.table ?? newTable(segment, dictionary);
-  const parse: Parse = table instanceof CallTable ? parseCalls(table) : parseRuns(table);
-  let skipped = before?.skipped ?? 0;
-  const offset = await readForward(file, before?.checkpoint.offset ?? 0, Number(status.size), {
-    take: (bytes, length, at) => (skipped += parse(bytes, length, at)),
-    pass: () => (skipped += 1),
-  });
+  const { offset, skipped } = await reader.read({ path, file, table }, before?.checkpoint.offset ?? 0, Number(status.size));
   return {
-    segment, table, skipped, size: status.size, changed: status.mtimeNs,
+    segment, table, skipped: (before?.skipped ?? 0) + skipped, size: status.size, changed: status.mtimeNs,
     checkpoint: { device: status.dev, inode: status.ino, offset, check: await checkOf(file, offset) },
   };
 }
@@ -109,7 +106,7 @@ export async function holds(checkpoint: Checkpoint, file: FileHandle): Promise<b
 }
 
 async function checkOf(file: FileHandle, offset: number): Promise<string> {
-  const buffer = Buffer.alloc(HEAD_BYTES + TAIL_BYTES);
+  const buffer = new Uint8Array(HEAD_BYTES + TAIL_BYTES);
   const head = await fill(file, buffer, Math.min(HEAD_BYTES, offset), 0);
   const from = Math.max(0, offset - TAIL_BYTES);
   const tail = await fill(file, buffer.subarray(head), offset - from, from);

@@ -40,12 +40,8 @@ export class Names {
   }
 
   ofBytes(bytes: Uint8Array, start: number, end: number, hash = hashOf(bytes, start, end)): number {
-    const mask = this.table.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const code = this.table[slot]! - 1;
-      if (code < 0) return this.add(bytes, start, end, hash);
-      if (this.is(code, bytes, start, end)) return code;
-    }
+    const code = this.findBytes(bytes, start, end, hash);
+    return code < 0 ? this.add(bytes, start, end, hash) : code;
   }
 
   text(code: number): string {
@@ -55,10 +51,14 @@ export class Names {
   /** The number of a text that may not be there; -1 where it is not. */
   find(text: string): number {
     const bytes = encoder.encode(text);
+    return this.findBytes(bytes, 0, bytes.length);
+  }
+
+  findBytes(bytes: Uint8Array, start: number, end: number, hash = hashOf(bytes, start, end)): number {
     const mask = this.table.length - 1;
-    for (let slot = hashOf(bytes, 0, bytes.length) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const code = this.table[slot]! - 1;
-      if (code < 0 || this.is(code, bytes, 0, bytes.length)) return code;
+      if (code < 0 || this.is(code, bytes, start, end)) return code;
     }
   }
 

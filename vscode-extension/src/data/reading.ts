@@ -37,7 +37,7 @@ export function isMissing(error: unknown): boolean {
 /** Gives the complete lines between two offsets and returns where the last of them ends. */
 export async function readForward(file: FileHandle, from: number, until: number, lines: Lines): Promise<number> {
   let offset = from;
-  let buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(BLOCK, until - from)));
+  let buffer = new Uint8Array(Math.max(1, Math.min(BLOCK, until - from)));
   while (offset < until) {
     const wanted = Math.min(buffer.length, until - offset);
     const got = await fill(file, buffer, wanted, offset);
@@ -48,7 +48,7 @@ export async function readForward(file: FileHandle, from: number, until: number,
     } else if (got < wanted || offset + got >= until) {
       return offset;
     } else if (buffer.length <= MOST_LINE_BYTES) {
-      buffer = Buffer.allocUnsafeSlow(Math.min(buffer.length * 4, MOST_LINE_BYTES + 1));
+      buffer = new Uint8Array(Math.min(buffer.length * 4, MOST_LINE_BYTES + 1));
     } else {
       const next = await lineEnd(file, offset + got, until, buffer);
       if (next < 0) return offset;
@@ -60,7 +60,7 @@ export async function readForward(file: FileHandle, from: number, until: number,
 }
 
 /** The place behind the first newline from an offset on; -1 where there is none. */
-export async function lineEnd(file: FileHandle, from: number, until: number, buffer = Buffer.allocUnsafeSlow(1 << 16)): Promise<number> {
+export async function lineEnd(file: FileHandle, from: number, until: number, buffer = new Uint8Array(1 << 16)): Promise<number> {
   for (let offset = from; offset < until; ) {
     const got = await fill(file, buffer, Math.min(buffer.length, until - offset), offset);
     if (got === 0) return -1;
@@ -74,7 +74,7 @@ export async function lineEnd(file: FileHandle, from: number, until: number, buf
 /** The line that begins at an offset, without its newline; null where it does not end. */
 export async function lineAt(file: FileHandle, offset: number): Promise<Uint8Array | null> {
   for (let size = 4096; ; size = Math.min(size * 4, MOST_LINE_BYTES + 1)) {
-    const buffer = Buffer.allocUnsafeSlow(size);
+    const buffer = new Uint8Array(size);
     const got = await fill(file, buffer, size, offset);
     const end = buffer.subarray(0, got).indexOf(NEWLINE);
     if (end >= 0) return buffer.subarray(0, end);
@@ -82,7 +82,7 @@ export async function lineAt(file: FileHandle, offset: number): Promise<Uint8Arr
   }
 }
 
-export async function fill(file: FileHandle, buffer: Buffer, length: number, offset: number): Promise<number> {
+export async function fill(file: FileHandle, buffer: Uint8Array, length: number, offset: number): Promise<number> {
   let done = 0;
   while (done < length) {
     const { bytesRead } = await file.read(buffer, done, length - done, offset + done);

@@ -41,6 +41,8 @@ export interface CallRecord {
   readonly dialect: string | null;
   readonly pid: number | null;
   readonly underPytest: boolean;
+  /** Keys whose values are not known. */
+  readonly unknown: readonly string[];
 }
 
 export interface StageRecord {
@@ -61,6 +63,7 @@ export interface StageRecord {
 export interface RunRecord {
   readonly id: string;
   readonly workflow: string;
+  readonly startedAt: string;
   readonly time: number;
   readonly cost: number;
   readonly baseline: number;
@@ -79,13 +82,13 @@ export interface RunRecord {
 export function callIn(line: Uint8Array): CallRecord | null {
   return recordIn(line, callOf, (call) => [
     call.id, call.timestamp, call.workflow, call.step, call.user, call.session, call.task, call.provider, call.tier, call.model,
-    call.errorType, call.runId, call.costSource, call.project, call.dialect, ...call.finishReasons,
+    call.errorType, call.runId, call.costSource, call.project, call.dialect, ...call.finishReasons, ...call.unknown,
   ]);
 }
 
 export function runIn(line: Uint8Array): RunRecord | null {
   return recordIn(line, runOf, (run) => [
-    run.id, run.workflow, run.project, run.parentId, ...run.stages.flatMap((stage) => [stage.name, stage.tier]),
+    run.id, run.workflow, run.startedAt, run.project, run.parentId, ...run.stages.flatMap((stage) => [stage.name, stage.tier]),
   ]);
 }
 
@@ -160,6 +163,7 @@ function callOf(data: JsonObject): CallRecord | null {
     dialect: take.text(attune.dialect),
     pid: take.whole(attune.pid),
     underPytest: take.flag(attune.under_pytest, false),
+    unknown,
   };
 }
 
@@ -179,6 +183,7 @@ function runOf(data: JsonObject): RunRecord | null {
   return {
     id,
     workflow,
+    startedAt: began,
     time,
     cost: take.number(data.total_cost) ?? 0,
     baseline: take.number(data.baseline_cost) ?? 0,

@@ -1,5 +1,6 @@
 /** The runs of one segment: when, of what, and how to find each again. */
 
+import { runHash } from './callTable';
 import type { Dictionary } from './columns';
 import { grown, type Growable } from './growth';
 import { hashOf } from './names';
@@ -9,6 +10,18 @@ export const RunFlag = { test: 1, nested: 2 } as const;
 
 const encoder = new TextEncoder();
 const OTHER_BASIS = 0x9747b28c;
+
+/** One run between line and row. */
+export interface RunDraft {
+  time: number;
+  /** The number of its name. */
+  workflow: number;
+  id: number;
+  check: number;
+  parent: number;
+  test: boolean;
+  nested: boolean;
+}
 
 export class RunTable {
   length = 0;
@@ -26,17 +39,39 @@ export class RunTable {
 
   constructor(readonly dictionary: Dictionary) {}
 
-  add(run: RunRecord, offset: number): void {
+  add(run: RunDraft, offset: number): void {
     const row = this.length++;
-    for (const name of RUN_COLUMNS) this.replace(name, grown<Growable>(this[name], this.length));
-    const id = encoder.encode(run.id);
+    if (row >= this.time.length) for (const name of RUN_COLUMNS) this.replace(name, grown<Growable>(this[name], this.length));
     this.time[row] = run.time;
-    this.workflow[row] = this.dictionary.names.of(run.workflow);
-    this.id[row] = hashOf(id, 0, id.length) || 1;
-    this.check[row] = hashOf(id, 0, id.length, OTHER_BASIS);
-    this.parent[row] = parentHash(run.parentId);
+    this.workflow[row] = run.workflow;
+    this.id[row] = run.id;
+    this.check[row] = run.check;
+    this.parent[row] = run.parent;
     this.offset[row] = offset;
-    this.flags[row] = (run.underPytest ? RunFlag.test : 0) | (run.parentId === null ? 0 : RunFlag.nested);
+    this.flags[row] = (run.test ? RunFlag.test : 0) | (run.nested ? RunFlag.nested : 0);
+  }
+
+  addRecord(run: RunRecord, offset: number): void {
+    const id = encoder.encode(run.id);
+    this.add({
+      time: run.time,
+      workflow: this.dictionary.names.of(run.workflow),
+      id: hashOf(id, 0, id.length) || 1,
+      check: checkOf(id, 0, id.length),
+      parent: run.parentId === null ? 0 : runHash(run.parentId),
+      test: run.underPytest,
+      nested: run.parentId !== null,
+    }, offset);
+  }
+
+  /** Puts the rows of another table, with the same dictionary, behind those of this one. */
+  append(other: RunTable): void {
+    const length = this.length + other.length;
+    for (const name of RUN_COLUMNS) {
+      this.replace(name, grown<Growable>(this[name], length));
+      this[name].set(other[name].subarray(0, other.length), this.length);
+    }
+    this.length = length;
   }
 
   /** Both hashes of a row's id as one number, unique for all practical purposes. */
@@ -52,8 +87,7 @@ export class RunTable {
 export const RUN_COLUMNS = ['time', 'workflow', 'id', 'check', 'parent', 'offset', 'flags'] as const;
 export type RunColumn = (typeof RUN_COLUMNS)[number];
 
-function parentHash(id: string | null): number {
-  if (id === null) return 0;
-  const bytes = encoder.encode(id);
-  return hashOf(bytes, 0, bytes.length) || 1;
+/** The second hash of an id. */
+export function checkOf(bytes: Uint8Array, start: number, end: number): number {
+  return hashOf(bytes, start, end, OTHER_BASIS);
 }

@@ -10,39 +10,54 @@ export interface RunPlace {
   readonly segment: string;
 }
 
-interface Source {
+export interface Source {
   readonly stream: Stream;
   readonly table: RunTable;
   readonly segment: string;
 }
 
+/** The ids of the runs that have details; it grows with their tables. */
+export class Detailed {
+  readonly keys = new Set<number>();
+  private readonly seen = new Map<RunTable, number>();
+
+  update(tables: readonly RunTable[]): void {
+    for (const table of tables) {
+      for (let row = this.seen.get(table) ?? 0; row < table.length; row++) this.keys.add(table.key(row));
+      this.seen.set(table, table.length);
+    }
+  }
+}
+
 export class Runs {
   private readonly details: readonly Source[];
   private readonly published: readonly Source[];
-  private readonly detailed = new Set<number>();
 
-  constructor(sources: readonly Source[]) {
+  constructor(sources: readonly Source[], private readonly detailed = new Detailed()) {
     this.details = sources.filter((one) => one.stream === 'workflow_details');
     this.published = sources.filter((one) => one.stream === 'workflow_runs');
-    for (const { table } of this.details) for (let row = 0; row < table.length; row++) this.detailed.add(table.key(row));
+    detailed.update(this.details.map((one) => one.table));
   }
 
   /** Each run once, those with details first. */
   *all(): Generator<RunPlace> {
     for (const { table, segment } of this.details) for (let row = 0; row < table.length; row++) yield { table, row, segment };
     for (const { table, segment } of this.published) {
-      for (let row = 0; row < table.length; row++) if (!this.detailed.has(table.key(row))) yield { table, row, segment };
+      for (let row = 0; row < table.length; row++) if (!this.detailed.keys.has(table.key(row))) yield { table, row, segment };
     }
   }
 
   /** Runs that count and began in the period, by the number of their workflow's name. */
-  byWorkflow(period: Period, includeTests: boolean): Map<number, number> {
+  byWorkflow({ since, until }: Period, includeTests: boolean): Map<number, number> {
     const found = new Map<number, number>();
-    for (const { table, row } of this.all()) {
-      const time = table.time[row]!;
-      if (time < period.since || time >= period.until || (table.flags[row]! & RunFlag.test && !includeTests)) continue;
-      const workflow = table.workflow[row]!;
-      found.set(workflow, (found.get(workflow) ?? 0) + 1);
+    for (const { table, stream } of [...this.details, ...this.published]) {
+      for (let row = 0; row < table.length; row++) {
+        const time = table.time[row]!;
+        if (time < since || time >= until || (table.flags[row]! & RunFlag.test && !includeTests)) continue;
+        if (stream === 'workflow_runs' && this.detailed.keys.has(table.key(row))) continue;
+        const workflow = table.workflow[row]!;
+        found.set(workflow, (found.get(workflow) ?? 0) + 1);
+      }
     }
     return found;
   }

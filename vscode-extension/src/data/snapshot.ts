@@ -24,11 +24,17 @@ export function oldestIn(snapshot: Snapshot): number | null {
   return oldest === Infinity ? null : oldest;
 }
 
-/** Second ones of duplicate pairs, and calls made under pytest, among the rows from one on. */
-export function leftOut(chunk: Chunk, from = 0): { readonly duplicates: number; readonly tests: number } {
+export interface LeftOut {
+  /** Second ones of old duplicate pairs. */
+  readonly duplicates: number;
+  /** Made under pytest. */
+  readonly tests: number;
+}
+
+export function leftOut(chunk: Chunk): LeftOut {
   let duplicates = 0;
   let tests = 0;
-  for (let row = from; row < chunk.length; row++) {
+  for (let row = 0; row < chunk.length; row++) {
     const flags = chunk.flags[row]!;
     if (flags & Flag.duplicate) duplicates += 1;
     else if (flags & Flag.test) tests += 1;

@@ -27,7 +27,12 @@ export class Orders {
   private newestFirst: Uint32Array<ArrayBuffer> | null = null;
   private readonly others = new Map<string, Uint32Array<ArrayBuffer>>();
 
-  constructor(private readonly snapshot: Snapshot) {}
+  constructor(readonly snapshot: Snapshot) {}
+
+  /** Those of a later snapshot. */
+  after(snapshot: Snapshot): Orders {
+    return new Orders(snapshot);
+  }
 
   /** The rows that a filter shows, in order. */
   shown(filter: Filter, sort: Sort): Uint32Array {

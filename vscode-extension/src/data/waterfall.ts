@@ -27,7 +27,7 @@ interface Node {
 }
 
 export async function stepsOf(record: CallRecord, here: RecordKey, snapshot: Snapshot, read: Read): Promise<Pick<Detail, 'run' | 'steps'>> {
-  if (record.runId === null) return { run: null, steps: [] };
+  if (!record.runId) return { run: null, steps: [] };
   const drawing = new Drawing(snapshot, read, here);
   const calls = await drawing.callsOf(record.runId, { record, key: here });
   const run = (await drawing.run(record.runId)) ?? rebuilt(record.runId, calls);
@@ -144,7 +144,7 @@ function rebuilt(id: string, calls: readonly Call[]): RunRecord {
   const end = Math.max(...calls.map(({ record }) => record.time));
   const cost = calls.reduce((sum, { record }) => sum + (record.actual ?? record.estimated ?? 0), 0);
   return {
-    id, workflow: calls.find(({ record }) => record.workflow)?.record.workflow ?? '', time: begin, cost, baseline: 0, savings: 0,
+    id, workflow: calls.find(({ record }) => record.workflow)?.record.workflow ?? '', startedAt: '', time: begin, cost, baseline: 0, savings: 0,
     duration: end - begin, success: calls.every(({ record }) => record.success), cancelled: false, project: null, parentId: null,
     parentSpanId: null, underPytest: false, stages: [],
   };

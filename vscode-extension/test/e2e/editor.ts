@@ -107,12 +107,21 @@ export class Editor {
 
   /** Run a command by its title, as the palette shows it. */
   async command(title: string): Promise<void> {
-    const rows = this.page.locator('.quick-input-list .monaco-list-row');
-    await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input[type=text]').first();
-    await input.waitFor({ state: 'visible' });
-    await input.fill(`>${title}`);
-    await rows.filter({ hasText: title }).first().waitFor();
+    const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ hasText: title }).first();
+    // The palette lists what was known when it was opened; extensions are read after the workbench is drawn.
+    for (let attempt = 1; ; attempt += 1) {
+      await this.page.keyboard.press('F1');
+      await input.waitFor({ state: 'visible' });
+      await input.fill(`>${title}`);
+      try {
+        await row.waitFor({ timeout: 4000 });
+        break;
+      } catch (error) {
+        if (attempt === 15) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
     await this.page.keyboard.press('Enter');
     await input.waitFor({ state: 'hidden' });
   }

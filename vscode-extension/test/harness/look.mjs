@@ -23,6 +23,7 @@ const types = { js: 'text/javascript', css: 'text/css', ttf: 'font/ttf' };
 const server = createServer(async ({ url }, response) => {
   const name = new URL(url, 'http://x').pathname.slice(1);
   if (name === '') return response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': policy }).end(document);
+  if (name === 'favicon.ico') return response.writeHead(204).end();
   const body = name === 'page.js' ? page : name === 'default.css' ? defaults : await readFile(new URL(`dist/${name}`, root)).catch(() => null);
   if (body === null) return response.writeHead(404).end();
   return response.writeHead(200, { 'content-type': types[name.split('.').pop()] }).end(body);

@@ -28,9 +28,11 @@ function Running({ alerts, now }: { readonly alerts: Extract<AlertsState, { stat
   return (
     <section aria-label={t('Alerts')} className="flex flex-col gap-2">
       {loud.length > 0 && (
-        <ul className="banner error flex-col gap-1.5!" role="alert">
-          {loud.map((alert) => <Firing key={`${alert.rule} ${JSON.stringify(alert.labels)}`} alert={alert} now={now} />)}
-        </ul>
+        <div className="banner error" role="alert">
+          <ul className="flex flex-col gap-1.5">
+            {loud.map((alert) => <Firing key={`${alert.rule} ${JSON.stringify(alert.labels)}`} alert={alert} now={now} />)}
+          </ul>
+        </div>
       )}
       {alerts.faults.map((fault) => <Line key={fault} icon="warning" tone="warn" text={fault} />)}
       <p className="flex flex-wrap items-center gap-x-1.5 text-sm text-muted" title={fullTime(alerts.evaluatedAt)}>

@@ -6,14 +6,14 @@ import { useId } from 'react';
 interface CardProps {
   readonly title: string;
   readonly aside?: ReactNode;
-  readonly area?: string;
+  readonly area: string;
   readonly children: ReactNode;
 }
 
 export function Card({ title, aside, area, children }: CardProps): ReactNode {
   const id = useId();
   return (
-    <section className="card" aria-labelledby={id} {...(area ? { style: { gridArea: area } } : {})}>
+    <section className="card flex flex-col" aria-labelledby={id} style={{ gridArea: area }}>
       <header>
         <h2 id={id} className="truncate">{title}</h2>
         {aside}

@@ -7,7 +7,7 @@ import { useMemo } from 'react';
 import { Line } from 'react-chartjs-2';
 import type { Overview, Part, Slice } from '../../shared/protocol';
 import { tooltipStyle } from '../charts';
-import { axisMoney, day, exactMoney, hour, money, named } from '../format';
+import { axisMoney, day, exactMoney, hour, knownCost, money, named } from '../format';
 import type { Palette } from '../palette';
 import { colorIndex, withAlpha } from '../palette';
 import { plural, t } from '../texts';
@@ -28,7 +28,7 @@ export function CostChart({ overview, palette }: { readonly overview: Overview; 
   const chart = useMemo(() => dataOf(parts, slice, names.map((name) => ({ name, color: lineColor(palette, name, offered) })), palette), [parts, slice, names, palette, offered]);
   const options = useMemo(() => optionsOf(parts, slice, palette), [parts, slice, palette]);
   const slices: readonly Slice[] = view.range.name === 'today' ? ['hour', 'day'] : ['day', 'week'];
-  const label = t('Cost over time: {0} in all', exactMoney(overview.totals.cost));
+  const label = t('Cost over time: {0} in all', exactMoney(knownCost(overview.totals)));
   return (
     <Card area="cost" title={t('Cost over time')} aside={(
       <Segments label={t('Unit of time')} value={slice} onChange={(to) => { telemetry.setSlice(to); }}
@@ -39,10 +39,10 @@ export function CostChart({ overview, palette }: { readonly overview: Overview; 
           <li key={name} className="inline-flex items-center gap-1.5"><span className="swatch" style={{ backgroundColor: color }} />{name}</li>
         ))}
       </ul>
-      <div className="relative h-[200px]">
-        <Line data={chart} options={options} role="img" aria-label={label} />
+      <div className="relative grow min-h-[200px]">
+        <Line className="absolute! inset-0" data={chart} options={options} role="img" aria-label={label} />
       </div>
-      <DataTable caption={label} head={[t('Time'), t('Cost'), t('Calls')]} rows={parts.map((part) => [partName(part, slice), exactMoney(part.figures.cost), String(part.figures.calls)])} />
+      <DataTable caption={label} head={[t('Time'), t('Cost'), t('Calls')]} rows={parts.map((part) => [partName(part, slice), exactMoney(knownCost(part.figures)), String(part.figures.calls)])} />
     </Card>
   );
 }

@@ -3,7 +3,7 @@
 import type { CSSProperties, MouseEvent, ReactNode } from 'react';
 import type { RecordKey, Row } from '../../shared/protocol';
 import { OUTCOME_ICON, OUTCOME_TEXT, OUTCOME_TONE } from '../columns';
-import { count, duration, exactMoney, fullTime, money, named, shortTime, tokens } from '../format';
+import { count, duration, exactMoney, fullTime, minuteTime, money, named, shortTime, tokens } from '../format';
 import { t } from '../texts';
 import { Icon } from './controls';
 
@@ -67,16 +67,20 @@ function OneLine({ row, now, openCode }: CellsProps): ReactNode {
 function TwoLines({ row, now, openCode }: CellsProps): ReactNode {
   return (
     <>
-      <span role="gridcell" className="flex items-center gap-1.5">
-        <Status row={row} iconOnly />
-        <Workflow row={row} openCode={openCode} inline />
+      <span role="presentation" className="flex items-center justify-between gap-3">
+        <span role="gridcell" className="flex min-w-0 items-center gap-1.5">
+          <Status row={row} iconOnly />
+          <Workflow row={row} openCode={openCode} inline />
+        </span>
+        <Cost row={row} />
       </span>
-      <Cost row={row} />
-      <span role="gridcell" className="text-sm text-muted" title={`${named(row.provider)} · ${named(row.model)} · ${named(row.tier)}`}>
-        {named(row.model)} · {named(row.tier)}
-      </span>
-      <span role="gridcell" className="text-sm text-muted number" title={`${fullTime(row.time)} · ${tokensTitle(row)}`}>
-        {duration(row.latency)} · {shortTime(row.time, now)}
+      <span role="presentation" className="flex items-center justify-between gap-3 text-sm text-muted">
+        <span role="gridcell" className="truncate" title={`${named(row.provider)} · ${named(row.model)} · ${named(row.tier)}`}>
+          {named(row.model)} · {named(row.tier)}
+        </span>
+        <span role="gridcell" className="shrink-0" title={`${fullTime(row.time)} · ${tokensTitle(row)}`}>
+          {duration(row.latency)} · {minuteTime(row.time, now)}
+        </span>
       </span>
     </>
   );

@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 import type { Figures, Overview, RangeName } from '../../shared/protocol';
 import type { Change, Figure } from '../change';
 import { beforeName, changeOf } from '../change';
-import { count, duration, exactMoney, money, percent, tokens } from '../format';
+import { count, duration, exactMoney, knownCost, money, percent, tokens } from '../format';
 import { plural, t } from '../texts';
 import { Icon } from './controls';
 import { Sparkline } from './Sparkline';
@@ -13,8 +13,8 @@ export function OverviewStats({ overview, range }: { readonly overview: Overview
   const { totals } = overview;
   return (
     <section className="grid-cards" aria-label={t('Key figures')}>
-      <Stat figure="cost" title={t('Total Cost')} value={totals.calls > 0 && totals.unknownCost === totals.calls ? t('unknown') : money(totals.cost)}
-        hint={exactMoney(totals.cost)} note={unknownNote(totals)} overview={overview} range={range} />
+      <Stat figure="cost" title={t('Total Cost')} value={money(knownCost(totals))} hint={exactMoney(knownCost(totals))}
+        note={unknownNote(totals)} overview={overview} range={range} />
       <Stat figure="calls" title={t('Call Count')} value={count(totals.calls)} hint={t('{0} tokens', count(totals.input + totals.output))}
         note={t('{0} tokens', tokens(totals.input + totals.output))} overview={overview} range={range} />
       <Stat figure="successRate" title={t('Success Rate')} value={percent(totals.successRate)} hint={t('Successful calls of those that were not cancelled')}

@@ -7,7 +7,7 @@ import { useMemo } from 'react';
 import { Pie } from 'react-chartjs-2';
 import type { Overview } from '../../shared/protocol';
 import { sliceLabels, tooltipStyle } from '../charts';
-import { exactMoney, money, named, percent } from '../format';
+import { exactMoney, knownCost, money, named, percent } from '../format';
 import type { Palette } from '../palette';
 import { colorIndex } from '../palette';
 import { t } from '../texts';
@@ -17,7 +17,8 @@ import { DataTable } from './DataTable';
 
 interface Share {
   readonly name: string;
-  readonly cost: number;
+  /** null where none is known. */
+  readonly cost: number | null;
   readonly part: number;
   readonly index: number;
 }
@@ -27,7 +28,7 @@ export function ProviderPie({ overview, palette }: { readonly overview: Overview
   const { providers, offered } = overview;
   const shares = useMemo(() => {
     const sum = providers.reduce((total, group) => total + group.cost, 0);
-    return providers.map((group): Share => ({ name: group.name, cost: group.cost, part: sum > 0 ? group.cost / sum : 0, index: colorIndex(group.name, offered.providers) }));
+    return providers.map((group): Share => ({ name: group.name, cost: knownCost(group), part: sum > 0 ? group.cost / sum : 0, index: colorIndex(group.name, offered.providers) }));
   }, [providers, offered]);
   const chosen = view.filters.providers;
   const chart = useMemo(() => dataOf(shares, palette), [shares, palette]);
@@ -44,7 +45,7 @@ export function ProviderPie({ overview, palette }: { readonly overview: Overview
   const label = t('Cost by provider');
   return (
     <Card area="pie" title={label}>
-      {shares.some((share) => share.cost > 0)
+      {shares.some((share) => share.part > 0)
         ? <div className="relative h-[150px]"><Pie data={chart} options={options} plugins={plugins} role="img" aria-label={label} /></div>
         : <p className="flex h-[150px] items-center justify-center text-muted">{t('No known costs')}</p>}
       <ul className="pt-2">
@@ -55,12 +56,12 @@ export function ProviderPie({ overview, palette }: { readonly overview: Overview
               <span className="swatch" style={{ backgroundColor: palette.series[share.index % palette.series.length] ?? '' }} />
               <span className="truncate">{named(share.name)}</span>
               <span>{money(share.cost)}</span>
-              <span className="text-end text-muted">{percent(share.part * 100)}</span>
+              <span className="text-end text-muted">{share.cost === null ? '–' : percent(share.part * 100)}</span>
             </button>
           </li>
         ))}
       </ul>
-      <DataTable caption={label} head={[t('Provider'), t('Cost'), t('Share')]} rows={shares.map(({ name, cost, part }) => [named(name), exactMoney(cost), percent(part * 100)])} />
+      <DataTable caption={label} head={[t('Provider'), t('Cost'), t('Share')]} rows={shares.map(({ name, cost, part }) => [named(name), exactMoney(cost), cost === null ? '–' : percent(part * 100)])} />
     </Card>
   );
 }
@@ -69,9 +70,10 @@ function dataOf(shares: readonly Share[], palette: Palette): ChartData<'pie', nu
   return {
     labels: shares.map((share) => named(share.name)),
     datasets: [{
-      data: shares.map((share) => share.cost),
+      data: shares.map((share) => share.cost ?? 0),
       backgroundColor: shares.map((share) => palette.series[share.index % palette.series.length] ?? palette.foreground),
-      borderColor: palette.background, borderWidth: 2, hoverOffset: 4,
+      // A whole pie has no seam.
+      borderColor: palette.background, borderWidth: shares.filter((share) => share.part > 0).length > 1 ? 2 : 0, hoverOffset: 4,
     }],
   };
 }

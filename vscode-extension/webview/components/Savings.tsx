@@ -4,11 +4,11 @@ import type { ReactNode } from 'react';
 import type { Overview } from '../../shared/protocol';
 import { exactMoney, money, percent } from '../format';
 import type { Palette } from '../palette';
-import { t } from '../texts';
+import { plural, t } from '../texts';
 import { Card } from './Card';
 
 export function Savings({ overview, palette }: { readonly overview: Overview; readonly palette: Palette }): ReactNode {
-  const { baseline, savings, savingsPercent } = overview.totals;
+  const { baseline, savings, savingsPercent, unknownCost } = overview.totals;
   if (savingsPercent === null) {
     return <Card area="savings" title={t('Savings')}><p className="text-muted">{t('No premium price is known to compare with.')}</p></Card>;
   }
@@ -33,6 +33,7 @@ export function Savings({ overview, palette }: { readonly overview: Overview; re
         {bar(t('Premium models'), baseline, palette.muted)}
         {bar(t('Paid'), actual, palette.series[1] ?? palette.foreground)}
       </dl>
+      {unknownCost > 0 && <p className="pt-3 text-sm text-muted">{plural(unknownCost, '1 call of unknown cost is not part of it.', '{0} calls of unknown cost are not part of it.')}</p>}
     </Card>
   );
 }

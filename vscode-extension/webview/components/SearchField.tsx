@@ -31,7 +31,7 @@ export function SearchField({ text, onChange, onTyping }: SearchFieldProps): Rea
     timer.current = setTimeout(() => { take(value); }, PAUSE_MS);
   };
   return (
-    <TextField className="search grow min-w-[120px] max-w-[320px]" label={t('Search in the calls')} placeholder={t('Search model, error, user…')}
+    <TextField className="search" label={t('Search in the calls')} placeholder={t('Search model, error, user…')}
       value={typed ?? text} onInput={onInput} onBlur={() => { if (typed !== null) take(typed); }}>
       <span slot="content-before" className="inline-flex"><Icon name="search" /></span>
     </TextField>

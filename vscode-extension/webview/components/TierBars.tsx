@@ -2,7 +2,7 @@
 
 import type { ReactNode } from 'react';
 import type { Group, Overview } from '../../shared/protocol';
-import { count, exactMoney, money, named, tokens } from '../format';
+import { count, exactMoney, knownCost, money, named, tokens } from '../format';
 import type { Palette } from '../palette';
 import { plural, t } from '../texts';
 import { useTelemetryData } from '../useTelemetryData';
@@ -26,7 +26,7 @@ export function TierBars({ overview, palette }: { readonly overview: Overview; r
               title={titleOf(tier)} onClick={() => { telemetry.setFilters({ tiers: chosen.length === 1 && chosen[0] === tier.name ? [] : [tier.name] }); }}>
               <span className="flex items-baseline justify-between gap-3">
                 <span className="truncate">{named(tier.name)}</span>
-                <span className="shrink-0"><span title={exactMoney(tier.cost)}>{money(tier.cost)}</span> <span className="text-muted">· {plural(tier.calls, '1 call', '{0} calls')}</span></span>
+                <span className="shrink-0"><span title={exactMoney(knownCost(tier))}>{money(knownCost(tier))}</span> <span className="text-muted">· {plural(tier.calls, '1 call', '{0} calls')}</span></span>
               </span>
               <span className="grid grid-cols-[minmax(0,1fr)_96px] items-center gap-3">
                 <span className="bar" aria-hidden="true">

@@ -2,19 +2,17 @@
 
 import type { ReactNode } from 'react';
 import type { Overview } from '../../shared/protocol';
-import { count, exactMoney, money, named } from '../format';
+import { count, exactMoney, knownCost, money, named } from '../format';
 import { t } from '../texts';
 import { useTelemetryData } from '../useTelemetryData';
 import { Card } from './Card';
-
-const GRID = 'grid-cols-[minmax(0,1fr)_72px_48px_72px]';
 
 export function WorkflowList({ overview }: { readonly overview: Overview }): ReactNode {
   const { data: { view }, telemetry } = useTelemetryData();
   const chosen = view.filters.workflows;
   return (
     <Card area="workflows" title={t('Top workflows')}>
-      <div className={`line-row ${GRID} text-sm text-muted`} aria-hidden="true">
+      <div className="line-row four-columns text-sm text-muted" aria-hidden="true">
         <span>{t('Workflow')}</span><span className="text-end">{t('Cost')}</span><span className="text-end">{t('Runs')}</span><span className="text-end">{t('Avg')}</span>
       </div>
       <ol>
@@ -22,11 +20,11 @@ export function WorkflowList({ overview }: { readonly overview: Overview }): Rea
           const name = named(workflow.name);
           return (
             <li key={workflow.name}>
-              <button type="button" className={`line-row ${GRID} ${chosen.includes(workflow.name) ? 'chosen' : ''}`} aria-pressed={chosen.includes(workflow.name)}
+              <button type="button" className={`line-row four-columns ${chosen.includes(workflow.name) ? 'chosen' : ''}`} aria-pressed={chosen.includes(workflow.name)}
                 title={t('Show only {0}', name)}
                 onClick={() => { telemetry.setFilters({ workflows: chosen.length === 1 && chosen[0] === workflow.name ? [] : [workflow.name] }); }}>
                 <span className="truncate">{name}</span>
-                <span className="text-end" title={exactMoney(workflow.cost)}><span className="sr-only">{t('Cost')} </span>{money(workflow.cost)}</span>
+                <span className="text-end" title={exactMoney(knownCost(workflow))}><span className="sr-only">{t('Cost')} </span>{money(knownCost(workflow))}</span>
                 <span className="text-end"><span className="sr-only">{t('Runs')} </span>{count(workflow.runs)}</span>
                 <span className="text-end" title={workflow.averageCost === null ? t('No runs, or not all of their calls are shown') : exactMoney(workflow.averageCost)}>
                   <span className="sr-only">{t('Average cost of a run')} </span>{workflow.averageCost === null ? '–' : money(workflow.averageCost)}

@@ -7,7 +7,7 @@ type Base = DetailedHTMLProps<HTMLAttributes<HTMLElement>, HTMLElement>;
 declare module 'react' {
   namespace JSX {
     interface IntrinsicElements {
-      'vscode-button': Base & { secondary?: boolean; disabled?: boolean; icon?: string };
+      'vscode-button': Base & { secondary?: boolean; disabled?: boolean };
       'vscode-textfield': Base & { value?: string; placeholder?: string; label?: string; type?: string; disabled?: boolean };
       'vscode-checkbox': Base & { checked?: boolean; label?: string; disabled?: boolean };
       'vscode-single-select': Base & { label?: string; value?: string; disabled?: boolean };

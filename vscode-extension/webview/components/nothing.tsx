@@ -44,7 +44,7 @@ function Step({ number, title, children }: { readonly number: number; readonly t
 function Code({ text }: { readonly text: string }): ReactNode {
   return (
     <div className="flex items-start gap-2 rounded-card border border-line bg-code px-3 py-1.5">
-      <pre className="m-0 grow overflow-x-auto py-1"><code>{text}</code></pre>
+      <pre className="m-0 min-w-0 grow py-1"><code>{text}</code></pre>
       <IconButton icon="copy" label={t('Copy')} onClick={() => { void navigator.clipboard.writeText(text); }} />
     </div>
   );

@@ -19,12 +19,13 @@ from attune_monitoring.alerts.modelled import Modelled, ModelledSource
 from attune_monitoring.alerts.rule import AlertRule
 from attune_monitoring.alerts.wording import lasted, number
 from attune_monitoring.cli.render import Cell, Column, Screen, answer, clock, empty, failed, notes, print_json, stamp
+from attune_monitoring.cli.sources import LOCAL, SOURCES, need_since, refuse_url, source_options
 from attune_monitoring.cli.telemetry.options import Options, common
 from attune_monitoring.history import History, Span
 from attune_monitoring.sources.replay import ReplaySource
 
-from .options import file_options, source_options
-from .wiring import SOURCES, named, rules_of
+from .options import file_options
+from .wiring import named, rules_of
 
 __all__ = ["command"]
 
@@ -87,7 +88,8 @@ def command(
     if name is not None:
         chosen = tuple(rule.changed(enabled=True) for rule in chosen)
     end = (options.until or options.now).timestamp()
-    if source_name == "local" and url is None:
+    if source_name == LOCAL:
+        refuse_url(url)
         source, first = _replay(options, chosen, end)
         if first is None or first >= end:
             click.echo(empty(options.folder), err=True)
@@ -95,9 +97,7 @@ def command(
         stretch = _Stretch(first if options.since is None else max(options.since.timestamp(), first), end)
         found = _run(chosen, source, stretch, interval)
     else:
-        if options.since is None:
-            raise click.UsageError("a server does not say when its data begin: give --since")
-        first = options.since.timestamp()
+        first = need_since(options.since).timestamp()
         stretch = _Stretch(first, end)
         with contextlib.closing(SOURCES[source_name](options.folder, url)) as server:
             found = _run(chosen, ModelledSource(server), stretch, interval)

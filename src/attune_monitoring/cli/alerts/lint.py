@@ -13,6 +13,7 @@ from attune_monitoring.alerts.lint import Finding, lint
 from attune_monitoring.alerts.load import Rules
 from attune_monitoring.cli.present import present
 from attune_monitoring.cli.render import Screen, answer, print_json, program
+from attune_monitoring.cli.sources import source_options
 from attune_monitoring.cli.telemetry.options import folder_of, folder_option
 from attune_monitoring.errors import ConfigError
 
@@ -28,15 +29,23 @@ _STYLES: Mapping[str, str] = {"error": "red", "warning": "yellow"}
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @file_options
 @click.option("--interval", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Of the watcher, in s.")
+@source_options
 @folder_option
 @format_option
 def command(
-    file: Path | None, config: Path | None, rules: Path | None, interval: float, directory: Path | None, format_: str
+    file: Path | None,
+    config: Path | None,
+    rules: Path | None,
+    interval: float,
+    source_name: str,
+    url: str | None,
+    directory: Path | None,
+    format_: str,
 ) -> None:
     """Check the rules of FILE, or of the file in use.
 
-    Finds faults of the file, and rules that never fire, never end, or mean something else. Exit status 1 where there
-    is anything.
+    Finds faults of the file, and rules that never fire, never end, mean something else, or ask for what the source
+    does not have. Exit status 1 where there is anything.
     """
     folder = folder_of(directory)
     if file is not None and file.suffix == ".py":
@@ -49,7 +58,7 @@ def command(
         loaded = Rules(rules=())
         found = [Finding("error", "", problem) for problem in error.problems]
     else:
-        with Wiring(folder, files, loaded).source() as source:
+        with Wiring(folder, files, loaded).source(source_name, url) as source:
             found = lint(loaded.rules, interval=interval, source=source, now=present())
     places, warnings = loaded.places, loaded.warnings
     if format_ == "json":

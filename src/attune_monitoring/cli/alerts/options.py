@@ -12,9 +12,9 @@ import click
 
 from attune_monitoring.cli.telemetry.options import folder_option
 
-from .wiring import SOURCES, Wiring, wiring_of
+from .wiring import Wiring, wiring_of
 
-__all__ = ["file_options", "format_option", "source_options", "wired"]
+__all__ = ["file_options", "format_option", "wired"]
 
 _T = TypeVar("_T")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -36,28 +36,6 @@ def file_options(function: Callable[..., _T]) -> Callable[..., _T]:
             "--rules", metavar="FILE.py", type=_FILE, help="Rules in Python. The file is code, and it is run."
         ),
         click.option("--config", metavar="FILE", type=_FILE, help="Rules in YAML, instead of the alerts.yaml found."),
-    ):
-        function = option(function)
-    return function
-
-
-def source_options(function: Callable[..., _T]) -> Callable[..., _T]:
-    """Add --source and --url to a command, which gets them as `source_name` and `url`."""
-    for option in (
-        click.option(
-            "--url",
-            metavar="URL",
-            help="Address of SigNoz (else SIGNOZ_URL; key: SIGNOZ_API_KEY) or Prometheus (else PROMETHEUS_URL; "
-            "bearer token: PROMETHEUS_TOKEN).",
-        ),
-        click.option(
-            "--source",
-            "source_name",
-            type=click.Choice([*SOURCES]),
-            default="local",
-            show_default=True,
-            help="Who answers; local is the folder of the records.",
-        ),
     ):
         function = option(function)
     return function

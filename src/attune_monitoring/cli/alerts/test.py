@@ -15,10 +15,11 @@ from attune_monitoring.alerts.announcement import Message
 from attune_monitoring.alerts.wording import lasted, number
 from attune_monitoring.cli.present import present
 from attune_monitoring.cli.render import Cell, Column, Screen, answer, failed, print_json
+from attune_monitoring.cli.sources import source_options
 from attune_monitoring.errors import ConfigError
 
 from .list_ import condition_of
-from .options import format_option, source_options, wired
+from .options import format_option, wired
 from .preview import Preview, forced, previews
 from .scenarios import run_scenarios
 from .wiring import Wiring, named

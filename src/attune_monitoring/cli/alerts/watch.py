@@ -13,9 +13,10 @@ from typing import NoReturn
 import click
 
 from attune_monitoring.alerts.engine import INTERVAL, AlertEngine
+from attune_monitoring.cli.sources import source_options
 
 from .live import live_view
-from .options import source_options, wired
+from .options import wired
 from .plain import PlainView
 from .times import running_clock
 from .wiring import Wiring

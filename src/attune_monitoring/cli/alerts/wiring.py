@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
 
 import click
 import msgspec
@@ -17,43 +15,13 @@ from attune_monitoring.alerts.outbox import NAME, Outbox
 from attune_monitoring.alerts.rule import AlertRule
 from attune_monitoring.cli.present import present
 from attune_monitoring.cli.render import program
+from attune_monitoring.cli.sources import LOCAL, SOURCES
 from attune_monitoring.config import load_config, project_root
 from attune_monitoring.errors import ConfigError
 from attune_monitoring.query import Source
 from attune_monitoring.schema import nearest, shown
-from attune_monitoring.sources.local import LocalSource
-from attune_monitoring.sources.prometheus import PrometheusSource
-from attune_monitoring.sources.signoz import SigNozSource
 
-__all__ = ["SOURCES", "Wiring", "home_of", "named", "rules_of", "wiring_of"]
-
-
-class _Closing(Source, Protocol):
-    def close(self) -> None: ...
-
-
-def _local(folder: Path, url: str | None) -> LocalSource:
-    if url is not None:
-        raise click.UsageError("--url is the address of a server; say --source signoz or --source prometheus as well")
-    return LocalSource(folder)
-
-
-def _signoz(_: Path, url: str | None) -> SigNozSource:
-    address = url or os.environ.get("SIGNOZ_URL") or "http://localhost:8080"
-    return SigNozSource(address, os.environ.get("SIGNOZ_API_KEY", ""))
-
-
-def _prometheus(_: Path, url: str | None) -> PrometheusSource:
-    address = url or os.environ.get("PROMETHEUS_URL") or "http://localhost:9090"
-    return PrometheusSource(address, os.environ.get("PROMETHEUS_TOKEN", ""))
-
-
-SOURCES: Mapping[str, Callable[[Path, str | None], _Closing]] = {
-    "local": _local,
-    "signoz": _signoz,
-    "prometheus": _prometheus,
-}
-"""Who can answer, by the name that --source has: from the folder, and the address where one is given."""
+__all__ = ["Wiring", "home_of", "named", "rules_of", "wiring_of"]
 
 
 class Wiring(msgspec.Struct, frozen=True):
@@ -79,11 +47,11 @@ class Wiring(msgspec.Struct, frozen=True):
         return rule
 
     @contextlib.contextmanager
-    def source(self, name: str = "local", url: str | None = None) -> Iterator[Source]:
+    def source(self, name: str = LOCAL, url: str | None = None) -> Iterator[Source]:
         """Give who answers the queries, anomalies and forecasts as well.
 
         Args:
-            name: one of `SOURCES`.
+            name: one of `sources.SOURCES`.
             url: address of a server; None = as the environment says, else where it usually is.
 
         Raises:

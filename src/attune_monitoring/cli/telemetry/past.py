@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 __all__ = [
-    "GROUPINGS", "LIMITED", "by_group", "data_of", "each_cost", "known_cost", "opened", "patience", "period_of",
-    "quantile", "refresh", "report", "sentences", "span_of", "total_of", "when",
+    "GROUPINGS", "LIMITED", "by_group", "data_of", "each_cost", "in_order", "known_cost", "of_unknown_cost", "opened",
+    "patience", "period_of", "quantile", "refresh", "report", "sentences", "span_of", "total_of", "unknown_by", "when",
 ]  # fmt: skip
 
 GROUPINGS: Mapping[str, tuple[str, ...]] = {
@@ -128,6 +128,11 @@ def by_group(past: History, by: str, span: Span, *, percentiles: bool = True) ->
             found = past.calls(groups, span=span)
     else:
         found = past.calls(groups, span=span, percentiles=percentiles)
+    return in_order(found, by)
+
+
+def in_order(found: Mapping[tuple[str, ...], Figures], by: str) -> dict[str, Figures]:
+    """Return figures by the name of their group, the most expensive first."""
     ordered = sorted(found.items(), key=lambda item: (-item[1].cost, -item[1].calls, item[0]))
     return {" / ".join(filter(None, labels)) or f"(no {by})": figures for labels, figures in ordered}
 
@@ -183,21 +188,28 @@ def quantile(latency: Latency, percent: float) -> float | None:
     return latency.percentile(percent) if latency.histogram else None
 
 
-def data_of(figures: Figures, *, limited: bool = False) -> dict[str, Any]:
+def data_of(figures: Figures, unknown: Collection[str] = ()) -> dict[str, Any]:
     """Return figures as JSON has them: USD, milliseconds, counts, percentages of 100; null = not known.
 
     Args:
         figures: the figures.
-        limited: whether they are of one of the groupings in `LIMITED`.
+        unknown: keys of what is not known of them; see `unknown_by`.
     """
     data = _data_of(figures)
-    return {**data, **dict.fromkeys(_UNKNOWN_IF_LIMITED)} if limited else data
+    timings = {key: value | dict.fromkeys(value.keys() & unknown) for key, value in data.items() if key in _TIMINGS}
+    return data | timings | dict.fromkeys(data.keys() & unknown)
 
 
-_UNKNOWN_IF_LIMITED = (
+_TIMINGS = ("latency_ms", "time_to_first_token_ms")
+_UNKNOWN_IF_LIMITED = frozenset({
     "baseline_cost", "savings", "savings_percent", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
     "retries", "fallbacks", "truncated", "retry_waste", "fallback_waste", "errors", "time_to_first_token_ms",
-)  # fmt: skip
+})  # fmt: skip
+
+
+def unknown_by(by: str) -> Collection[str]:
+    """Return the keys of what is not known by one of `GROUPINGS`."""
+    return _UNKNOWN_IF_LIMITED if by in LIMITED else ()
 
 
 def _data_of(figures: Figures) -> dict[str, Any]:
@@ -248,9 +260,7 @@ def sentences(past: History, span: Span, unknown: int) -> list[str]:
         unknown: calls of unknown cost among them.
     """
     left = past.notes(span)
-    found = []
-    if unknown:
-        found.append(f"{counted(unknown, 'call')} of unknown cost, in no sum: unknown is not 0")
+    found = of_unknown_cost(unknown)
     if left.duplicates:
         found.append(f"{counted(left.duplicates, 'duplicate')} of earlier writers counted once")
     if left.tests:
@@ -261,12 +271,19 @@ def sentences(past: History, span: Span, unknown: int) -> list[str]:
     return found
 
 
+def of_unknown_cost(unknown: int) -> list[str]:
+    """Return the sentence about calls of unknown cost, where there are any."""
+    return [f"{counted(unknown, 'call')} of unknown cost, in no sum: unknown is not 0"] if unknown else []
+
+
 def when(options: Options, time: datetime | None) -> str:
     """Return a time to the minute in the zone that is shown, `now` for None."""
     return "now" if time is None else clock(options.local(time))[: len("2026-01-31 14:00")]
 
 
-def report(command: str, options: Options, data: object, said: list[str], *, is_empty: bool) -> Screen | None:
+def report(
+    command: str, options: Options, data: object, said: list[str], *, is_empty: bool, server: str | None = None
+) -> Screen | None:
     """Print JSON, or why there is nothing to be shown, with the next step; else return where to print a table.
 
     Args:
@@ -275,13 +292,17 @@ def report(command: str, options: Options, data: object, said: list[str], *, is_
         data: what JSON shows.
         said: the notes.
         is_empty: whether there is no call in the window.
+        server: who was asked instead of the folder, as it is called in sentences.
     """
     if options.json:
         print_json(answer(command, data, **options.frame(), notes=said))
         return None
     if not is_empty:
         return Screen()
-    if holds_records(options.folder):
+    if server is not None:
+        click.echo(f"{server} knows of no call that ended {_window(options)}. --since 30d looks further back.")
+        notes(said)
+    elif holds_records(options.folder):
         click.echo(f"No call ended {_window(options)}. --since all counts everything there is.")
         notes(said)
     else:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import contextlib
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple, TypeAlias
 
 import click
+from msgspec.structs import replace
 
 from attune_monitoring.cli.render import Cell, Column, Screen, notes, percent, stamp, tokens, usd
+from attune_monitoring.cli.sources import LOCAL, SOURCES, TITLES, need_since, refuse_url, source_options
 from attune_monitoring.figures import Figures
 from attune_monitoring.history import History
+from attune_monitoring.query import Source
 
 from .amounts import change, share, slower, took
+from .asked import Asked, as_asked, dimension_of
 from .breakdown import breakdown
 from .options import Options, common
 from .past import (
@@ -19,14 +24,18 @@ from .past import (
     LIMITED,
     by_group,
     data_of,
+    in_order,
     known_cost,
+    of_unknown_cost,
     opened,
+    patience,
     period_of,
     quantile,
     report,
     sentences,
     span_of,
     total_of,
+    unknown_by,
     when,
 )
 from .periods import Period, before, fitting, parts
@@ -36,17 +45,61 @@ __all__ = ["command"]
 _Compare: TypeAlias = Callable[[float | None, float | None], str]
 
 
+class _Seen(NamedTuple):
+    """What there is to be shown."""
+
+    period: Period | None
+    """None: nothing was ever recorded."""
+    totals: Figures
+    earlier: tuple[Period, Figures] | None
+    line: list[tuple[Period, Figures]]
+    groups: dict[str, Figures]
+    unknown: Collection[str]
+    """Keys of what is not known of any figures."""
+    unknown_by_group: Collection[str]
+    said: list[str]
+
+
 @click.command("summary")
 @click.option(
     "--by", type=click.Choice(list(GROUPINGS)), default="workflow", show_default=True, help="What to group by."
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Groups at most.")
+@source_options
 @common("7d")
-def command(options: Options, by: str, limit: int) -> None:
+def command(options: Options, by: str, limit: int, source_name: str, url: str | None) -> None:
     """Show cost, calls, latency, tokens and failures, how they changed, and what made them.
 
-    They are compared with the period before, of the same length; a day with the same time of the day before.
+    They are compared with the period before, of the same length; a day with the same time of the day before. A server
+    tells what is exported as metrics: the figures by workflow, provider, model, tier and project.
     """
+    server = None if source_name == LOCAL else TITLES[source_name]
+    if server is None:
+        refuse_url(url)
+        seen = _of_folder(options, by)
+    else:
+        with contextlib.closing(SOURCES[source_name](options.folder, url)) as source, patience(f"asking {server}"):
+            seen = _of_server(source, server, options, by)
+    period, totals, earlier, said = seen.period, seen.totals, seen.earlier, seen.said
+    if server is not None and period is not None:
+        options = replace(options, since=period.begin)
+    data = {
+        "source": source_name,
+        "totals": data_of(totals, seen.unknown),
+        "before": None if earlier is None else _period_data(earlier[0]) | {"totals": data_of(earlier[1], seen.unknown)},
+        "over_time": [_period_data(part) | {"cost": known_cost(it), "calls": it.calls} for part, it in seen.line],
+        "by": by,
+        "groups": [{"name": name, **data_of(its, seen.unknown_by_group)} for name, its in seen.groups.items()],
+    }
+    screen = report("summary", options, data, said, is_empty=not totals.calls, server=server)
+    if screen is not None and period is not None:
+        _show_totals(screen, options, period, totals, earlier, [known_cost(it) for _, it in seen.line])
+        screen.line()
+        breakdown(screen, by, seen.groups, limit)
+        notes(said)
+
+
+def _of_folder(options: Options, by: str) -> _Seen:
     with opened(options) as past:
         period = period_of(past, options)
         groups = by_group(past, by, span_of(options))
@@ -54,19 +107,24 @@ def command(options: Options, by: str, limit: int) -> None:
         earlier = _earlier(past, options, period)
         line = [] if period is None or not totals.calls else _overtook(past, options, period)
         said = sentences(past, span_of(options), totals.unknown)
-    data = {
-        "totals": data_of(totals),
-        "before": None if earlier is None else _period_data(earlier[0]) | {"totals": data_of(earlier[1])},
-        "over_time": [_period_data(part) | {"cost": known_cost(it), "calls": it.calls} for part, it in line],
-        "by": by,
-        "groups": [{"name": name, **data_of(figures, limited=by in LIMITED)} for name, figures in groups.items()],
-    }
-    screen = report("summary", options, data, said, is_empty=not totals.calls)
-    if screen is not None and period is not None:
-        _show_totals(screen, options, period, totals, earlier, [known_cost(it) for _, it in line])
-        screen.line()
-        breakdown(screen, by, groups, limit)
-        notes(said)
+    return _Seen(period, totals, earlier, line, groups, (), unknown_by(by), said)
+
+
+def _of_server(source: Source, title: str, options: Options, by: str) -> _Seen:
+    dimension = dimension_of(by, title)
+    asked = Asked(source)
+    period = as_asked(Period(need_since(options.since), options.until or options.now))
+    totals = asked.total(period)
+    groups, line = {}, []
+    earlier: tuple[Period, Figures] | None = None
+    if totals.calls:
+        groups = in_order(asked.figures(period, (dimension,)), by)
+        line = [(part, asked.cost(part)) for part in parts(period, fitting(period), options.zone)]
+        past = as_asked(before(period, options.now, options.zone))
+        if asked.knew_before(past.begin):
+            earlier = (past, figures) if (figures := asked.total(past)).calls else None
+    said = [*of_unknown_cost(totals.unknown), f"not available from {title}: {', '.join(asked.unknown_in_words())}"]
+    return _Seen(period, totals, earlier, line, groups, asked.unknown, asked.unknown, said)
 
 
 def _earlier(past: History, options: Options, period: Period | None) -> tuple[Period, Figures] | None:

@@ -16,7 +16,18 @@ from attune_monitoring.records import LLMCallRecord, parse_time
 from .amounts import share, took
 from .breakdown import breakdown
 from .options import Options, common
-from .past import LIMITED, by_group, data_of, known_cost, opened, patience, report, sentences, span_of, total_of
+from .past import (
+    by_group,
+    data_of,
+    known_cost,
+    opened,
+    patience,
+    report,
+    sentences,
+    span_of,
+    total_of,
+    unknown_by,
+)
 
 __all__ = ["command"]
 
@@ -68,7 +79,7 @@ def _groups(options: Options, what: str, limit: int) -> None:
         groups = by_group(past, by, span)
         totals = total_of(groups)
         said = sentences(past, span, totals.unknown)
-    data = [{by: name, **data_of(figures, limited=by in LIMITED)} for name, figures in list(groups.items())[:limit]]
+    data = [{by: name, **data_of(figures, unknown_by(by))} for name, figures in list(groups.items())[:limit]]
     screen = report("top", options, data, said, is_empty=not totals.calls)
     if screen is not None:
         breakdown(screen, by, groups, limit)

@@ -61,7 +61,12 @@ def genai() -> Dashboard:
         ),
         section(
             "Over time",
-            bars("Cost by model (sampled)", ask.spans(_COST, by=[sc.REQUEST_MODEL], where=_CALLS), "currencyUSD"),
+            bars(
+                "Cost by model (sampled)",
+                ask.spans(_COST, by=[sc.RESPONSE_MODEL], where=_CALLS, all_groups=True),
+                "currencyUSD",
+                "By the model that answered.",
+            ),
             bars(
                 "Tokens (sampled)",
                 [
@@ -81,7 +86,7 @@ def genai() -> Dashboard:
             ),
             bars(
                 "Errors by type (sampled)",
-                ask.spans("count()", by=[sc.ERROR_TYPE], where=f"{_CALLS} AND {_FAILED}"),
+                ask.spans("count()", by=[sc.ERROR_TYPE], where=f"{_CALLS} AND {_FAILED}", all_groups=True),
                 "short",
             ),
             bars("Calls by operation (sampled)", ask.spans("count()", by=[sc.OPERATION], where=_CALLS), "short"),
@@ -166,4 +171,5 @@ def genai() -> Dashboard:
                 "A row opens its trace.",
             ),
         ),
+        signal="traces",
     )

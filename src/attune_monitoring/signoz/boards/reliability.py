@@ -10,9 +10,9 @@ from attune_monitoring.signoz.dashboard import Dashboard
 __all__ = ["reliability"]
 
 _OK = f"{sc.OUTCOME} = 'ok'"
-_RATE_LIMITED = (
-    f"{sc.ERROR_TYPE} ILIKE '%ratelimit%' OR {sc.ERROR_TYPE} ILIKE '%rate_limit%' OR {sc.ERROR_TYPE} = '429'"
-)
+_RATE_LIMITS = ("%ratelimit%", "%rate_limit%", "%too%many%requests%", "%resource%exhausted%", "%throttl%", "429")
+"""How providers and their clients call it: OpenAI, Anthropic, HTTP, Google, AWS."""
+_RATE_LIMITED = " OR ".join(f"{sc.ERROR_TYPE} ILIKE '{one}'" for one in _RATE_LIMITS)
 
 
 def reliability() -> Dashboard:

@@ -1,0 +1,56 @@
+import { beforeEach, expect, test } from 'vitest';
+
+import type * as vscode from 'vscode';
+
+import { html } from '../../../src/html';
+import { FakeFrame, fake, reset, Uri } from './vscode';
+
+beforeEach(reset);
+
+const page = (): string =>
+  html(new FakeFrame().webview as unknown as vscode.Webview, Uri.file('/extension') as unknown as vscode.Uri, 'editor');
+
+function policyOf(text: string): Record<string, string> {
+  const content = /<meta http-equiv="Content-Security-Policy" content="([^"]*)">/.exec(text)?.[1] ?? '';
+  return Object.fromEntries(content.split('; ').map((one) => [one.split(' ')[0] ?? '', one.split(' ').slice(1).join(' ')]));
+}
+
+test('the page may load its own files and nothing else', () => {
+  const nonce = /<script nonce="([^"]+)"/.exec(page())?.[1];
+  expect(nonce?.length).toBeGreaterThanOrEqual(22);
+  const text = page();
+  const own = /<script nonce="([^"]+)"/.exec(text)?.[1] ?? '';
+  expect(policyOf(text)).toEqual({
+    'default-src': "'none'",
+    'style-src': 'https://files.example',
+    'font-src': 'https://files.example',
+    'img-src': 'https://files.example data:',
+    'script-src': `'nonce-${own}'`,
+  });
+});
+
+test('each page has a nonce of its own', () => {
+  const nonces = Array.from({ length: 50 }, () => /nonce="([^"]+)"/.exec(page())?.[1]);
+  expect(new Set(nonces).size).toBe(50);
+});
+
+test('there is one script, with the nonce, and no style or handler in the text', () => {
+  const text = page();
+  expect(text.match(/<script/g)).toHaveLength(1);
+  expect(text).not.toMatch(/\sstyle=|\son\w+=|<style/);
+});
+
+test('the icons are where the elements look for them', () => {
+  expect(page()).toContain('href="https://files.example/extension/dist/codicon.css" id="vscode-codicon-stylesheet"');
+});
+
+test('there is something to see before the script runs, and it is said what', () => {
+  const text = page();
+  expect(text.match(/class="card/g)?.length).toBeGreaterThanOrEqual(4);
+  expect(text).toContain('aria-label="Reading the records…"');
+});
+
+test('the language is escaped like everything else', () => {
+  fake.language = '"><script>';
+  expect(page()).toContain('lang="&#34;&#62;&#60;script&#62;"');
+});
