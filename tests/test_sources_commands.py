@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_receivers import Answer, Receiver, receive
@@ -205,6 +205,7 @@ def test_a_wrong_key_is_told_without_it(empathy, receiver, monkeypatch):
     assert receiver.requests[0].headers["signoz-api-key"] == "a-wrong-key"
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 4e7), min_size=1), st.sampled_from([50, 95, 99]))
 def test_a_percentile_comes_out_as_it_went_in(durations, percent):
     whole = Latency()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_receivers import RESET, Answer, Receiver, receive
@@ -358,6 +358,7 @@ def test_a_histogram_spreads_a_bucket_evenly_and_ends_at_its_last_bound():
     assert latency.percentile(100) == 400
 
 
+@settings(deadline=None)
 @given(counts=st.lists(st.integers(0, 10_000), min_size=14, max_size=14), percent=st.integers(1, 100))
 def test_a_quantile_lies_in_its_bucket(counts, percent):
     sums = list(itertools.accumulate(counts))

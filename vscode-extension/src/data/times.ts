@@ -90,7 +90,7 @@ class Reading {
     const length = this.dateLength();
     const date = length < 0 ? null : this.date(start + length);
     if (date === null) return NaN;
-    if (end - start - length <= 1) return this.local(date, 0);
+    if (end - start <= length) return this.local(date, 0);
     const separator = this.at(start + length);
     const from = start + length + (separator < 0x80 ? 1 : (separator & 0xf0) === 0xe0 ? 3 : (separator & 0xf0) === 0xf0 ? 4 : 2);
     let zone = from;

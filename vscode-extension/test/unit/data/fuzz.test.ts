@@ -7,7 +7,7 @@
 import { describe, expect, test } from 'vitest';
 import { CallScanner } from '../../../src/data/callScanner';
 import { CallTable } from '../../../src/data/callTable';
-import { COLUMNS, Dictionary } from '../../../src/data/columns';
+import { COLUMNS, COUNTS, Dictionary } from '../../../src/data/columns';
 import { callIn, runIn } from '../../../src/data/records';
 import { RUN_COLUMNS, RunTable } from '../../../src/data/runTable';
 import { parserOf } from '../../../src/data/telemetryParser';
@@ -173,6 +173,6 @@ function difference(quick: CallTable, slow: CallTable): string | null {
   const row = one.length - 1;
   const column = COLUMNS.find((name) => one[name][row] !== other[name][row] && !(Number.isNaN(one[name][row]) && Number.isNaN(other[name][row])));
   if (column) return `${column} is ${one[column][row]} and not ${other[column][row]}`;
-  const large = [...one.large].join(' ');
-  return large === [...other.large].join(' ') ? null : `large numbers are ${large}`;
+  const count = COUNTS.find((name) => one.count(name, row) !== other.count(name, row));
+  return count ? `${count} is ${one.count(count, row)} and not ${other.count(count, row)}` : null;
 }

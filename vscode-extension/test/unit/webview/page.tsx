@@ -16,11 +16,12 @@ HTMLElement.prototype.attachInternals = function attachInternals() {
 };
 
 /** A drawing surface on which nothing can be seen: every method is there, text has a width. */
-const surface = new Proxy({}, {
-  get: (_target, name) => (name === 'canvas' ? document.createElement('canvas') : name === 'measureText' ? () => ({ width: 10 }) : () => undefined),
-  set: () => true,
-});
-HTMLCanvasElement.prototype.getContext = (() => surface) as unknown as HTMLCanvasElement['getContext'];
+HTMLCanvasElement.prototype.getContext = function getContext(this: HTMLCanvasElement) {
+  return new Proxy({}, {
+    get: (_target, name) => (name === 'canvas' ? this : name === 'measureText' ? () => ({ width: 10 }) : () => undefined),
+    set: () => true,
+  });
+} as unknown as HTMLCanvasElement['getContext'];
 
 export interface Page extends RenderResult {
   readonly telemetry: Telemetry;
