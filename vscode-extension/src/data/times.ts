@@ -107,7 +107,8 @@ class Reading {
     } else {
       const found = this.clock(zone + 1, end, false);
       if (found === null || found.more || found.milliseconds >= DAY) return NaN;
-      offset = this.at(zone) === MINUS ? -found.milliseconds : found.milliseconds;
+      // Less than a second is none.
+      if (found.milliseconds >= 1000) offset = this.at(zone) === MINUS ? -found.milliseconds : found.milliseconds;
     }
     return within(date + clock.milliseconds - offset);
   }
@@ -209,6 +210,8 @@ class Reading {
 
   private local(date: number, milliseconds: number): number {
     local.seen = true;
+    // Python looks at the offset of the day before as well.
+    if (date < EARLIEST + DAY) return NaN;
     const day = new Date(date);
     const whole = Math.floor(milliseconds);
     const here = new Date(2000, 0, 1);
