@@ -6,7 +6,6 @@ tests/test_guides.py runs its commands and its Python, tests/test_sources_comman
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from attune_monitoring.config import OtlpConfig, load_config
 from harness import RunProgram, StartProgram
 from markdown_blocks import Block, blocks
 from otlp_receiver import receive
+from prometheus_program import require
 from stack_files import ROOT, loaded
 
 PAGE = ROOT / "docs" / "guides" / "OTEL_INTEGRATION.md"
@@ -78,9 +78,7 @@ def test_metrics_alone_go_where_their_own_variable_says(tmp_path):
 
 @pytest.mark.parametrize("block", named("prometheus.yml"))
 def test_prometheus_takes_its_configuration(block, tmp_path):
-    tool = shutil.which("promtool")
-    if tool is None:
-        pytest.skip("Prometheus is not installed (Debian: apt-get install prometheus)")
+    tool = require("promtool")
     file = tmp_path / "prometheus.yml"
     file.write_text(block.text)
     checked = subprocess.run([tool, "check", "config", str(file)], capture_output=True, text=True)

@@ -7,7 +7,6 @@ import bisect
 import itertools
 import math
 import random
-import shutil
 import socket
 import subprocess
 import threading
@@ -35,6 +34,7 @@ from attune_monitoring.sources.http import Server
 from attune_monitoring.sources.local import LocalSource
 from attune_monitoring.sources.prometheus import PrometheusSource, names_of
 from otlp_receiver import black_hole
+from prometheus_program import require
 from test_sources import COUNTERS, HISTOGRAMS, traffic
 
 HOUR = Window.of("1h")
@@ -113,9 +113,7 @@ def port_of_nobody() -> int:
 @contextmanager
 def running(folder: Path, past: Sequence[str], targets: Sequence[str] = ()) -> Iterator[str]:
     """A real Prometheus with that past, scraping those targets; gives its address."""
-    program, tool = shutil.which("prometheus"), shutil.which("promtool")
-    if program is None or tool is None:
-        pytest.skip("Prometheus is not installed (Debian: apt-get install prometheus)")
+    program, tool = require("prometheus"), require("promtool")
     for text in past:
         (folder / "past.txt").write_text(text)
         blocks = [tool, "tsdb", "create-blocks-from", "openmetrics", str(folder / "past.txt"), str(folder / "data")]

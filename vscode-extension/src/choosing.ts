@@ -26,11 +26,12 @@ export class Choosing {
   /** The command: choices, any other folder, and back to finding it without being told. */
   async ask(): Promise<void> {
     const source = await this.feed.source();
+    const choices = source.choices.map(async ({ path: folder, label }) => ({
+      label, detail: folder, run: () => this.take(folder),
+      description: folder === source.path ? vscode.l10n.t('shown now') : (await isFolder(folder)) ? '' : vscode.l10n.t('not there yet'),
+    }));
     const picks = [
-      ...source.choices.map((one) => ({
-        label: one.label, description: one.path === source.path ? vscode.l10n.t('shown now') : '', detail: one.path,
-        run: () => this.take(one.path),
-      })),
+      ...(await Promise.all(choices)),
       { label: vscode.l10n.t('Another Folder…'), description: '', detail: '', run: () => this.choose(null) },
       { label: vscode.l10n.t('Find It Automatically'), description: '', detail: '', run: () => this.take(null) },
     ];

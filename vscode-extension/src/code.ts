@@ -6,6 +6,7 @@ import path from 'node:path';
 import * as vscode from 'vscode';
 
 import type { Answers, Detail } from '../shared/protocol';
+import { besideThePanel } from './panels';
 import type { Place } from './python';
 import { findWorkflow, isRemotePath, isSurer, likeliest, partsOf, SUREST } from './python';
 
@@ -106,12 +107,6 @@ async function isFile(uri: vscode.Uri): Promise<boolean> {
 async function show(uri: vscode.Uri, line: number): Promise<void> {
   const document = await vscode.workspace.openTextDocument(uri);
   const { range } = document.lineAt(Math.min(Math.max(line, 0), document.lineCount - 1));
-  const editor = await vscode.window.showTextDocument(document, { selection: range, preview: true, viewColumn: beside() });
+  const editor = await vscode.window.showTextDocument(document, { selection: range, preview: true, viewColumn: besideThePanel() });
   editor.revealRange(range, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
-}
-
-/** Beside the panel where that is a tab of the active group, so that both are seen. */
-function beside(): vscode.ViewColumn {
-  const tab = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
-  return tab instanceof vscode.TabInputWebview ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active;
 }

@@ -107,3 +107,9 @@ export class Panels implements vscode.WebviewViewProvider, vscode.WebviewPanelSe
     return panel;
   }
 }
+
+/** Where to open what a panel leads to: beside it where it is a tab of the active group, so that both are seen. */
+export function besideThePanel(): vscode.ViewColumn {
+  const tab = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  return tab instanceof vscode.TabInputWebview ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active;
+}

@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 
 import type { RecordKey } from '../shared/protocol';
 import type { Feed } from './feed';
+import { besideThePanel } from './panels';
 import { MASK, redact, redactValue } from './redaction';
 
 export const SCHEME = 'attune-record';
@@ -15,13 +16,13 @@ export class Records implements vscode.TextDocumentContentProvider {
     const folder = (await this.feed.folder()) ?? '';
     // The line is asked for first, so that whoever asked hears when the record is gone.
     await (await this.feed.dataset()).line(key);
-    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${key.segment}/${key.offset}.jsonc`, query: folder });
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${key.segment}@${key.offset}.jsonc`, query: folder });
     const document = await vscode.workspace.openTextDocument(uri);
-    await vscode.window.showTextDocument(document, { preview: true });
+    await vscode.window.showTextDocument(document, { preview: true, viewColumn: besideThePanel() });
   }
 
   async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
-    const [, segment, offset] = /^\/(.+)\/(\d+)\.jsonc$/.exec(uri.path) ?? [];
+    const [, segment, offset] = /^\/(.+)@(\d+)\.jsonc$/.exec(uri.path) ?? [];
     if (!segment || !offset) return '';
     // After a restart another folder may be looked at.
     if (uri.query !== (await this.feed.folder())) return comment(vscode.l10n.t('The records of another folder are shown now.'));

@@ -23,6 +23,7 @@ export class FeedWindow {
   private state: FeedState = { total: null, problem: null };
   private portions = new Map<number, Portion>();
   private generation = 0;
+  private looking = false;
   private readonly underWay = new Set<string>();
   private wanted: { readonly first: number; readonly last: number } = { first: 0, last: 0 };
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -41,10 +42,17 @@ export class FeedWindow {
     return this.portions.get(Math.floor(index / PORTION))?.rows[index % PORTION];
   }
 
+  /** Whether the list is shown; otherwise nothing is asked for, and nothing kept. */
+  look(on: boolean): void {
+    if (on === this.looking) return;
+    this.looking = on;
+    this.reset();
+  }
+
   /** Rows that are on the screen, first and last. */
   want(first: number, last: number): void {
     this.wanted = { first, last };
-    if (this.listeners.size === 0) return;
+    if (!this.looking) return;
     if (this.state.total === null) {
       this.fetch();
       return;
@@ -56,7 +64,7 @@ export class FeedWindow {
   /** The data changed: what is there stays until the new rows come. */
   renew(): void {
     this.generation += 1;
-    if (this.listeners.size > 0) this.fetch();
+    if (this.looking) this.fetch();
   }
 
   /** Another view or order: nothing of the old rows holds. */
@@ -68,6 +76,7 @@ export class FeedWindow {
   }
 
   close(): void {
+    this.looking = false;
     clearTimeout(this.timer);
     this.generation += 1;
   }

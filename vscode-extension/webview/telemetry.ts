@@ -101,6 +101,7 @@ export class Telemetry {
         settings: hello.settings,
         ...(kept ?? { view: hello.view, slice: hello.slice }),
       });
+      this.feed.look(this.state.all);
     });
     if (this.state.hello.data) await this.renew();
   }
@@ -157,7 +158,7 @@ export class Telemetry {
     this.set({ all });
     this.setBusy('away', false);
     this.keep();
-    if (all) this.feed.reset();
+    this.feed.look(all);
     void this.loadPage();
   }
 

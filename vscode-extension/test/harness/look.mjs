@@ -44,7 +44,7 @@ const SCENES = [
   { name: 'folder-300', state: 'roots', width: 300 },
   { name: 'menu-800', state: 'filtered', width: 800, act: (tab) => tab.getByRole('button', { name: /^Workflow/ }).first().click() },
   { name: 'folded-300', state: 'filtered', width: 300, act: (tab) => tab.getByRole('button', { name: /^Filters/ }).click() },
-  { name: 'all-1200', state: 'large', width: 1200, act: async (tab) => { await open('All')(tab.getByRole('region', { name: 'Activity' })); await tab.keyboard.press('Tab'); await tab.keyboard.press('Tab'); await tab.keyboard.press('ArrowDown'); } },
+  { name: 'all-1200', state: 'large', width: 1200, act: async (tab) => { await open('All')(tab.getByRole('region', { name: 'Activity' })); await tab.keyboard.press('Tab'); await tab.keyboard.press('ArrowDown'); } },
   { name: 'tooltip-1200', state: 'normal', width: 1200, act: (tab) => tab.locator('canvas').first().hover() },
   ...['nothing', 'unreadable', 'refused', 'loading', 'light', 'custom'].map((state) => ({ name: `${state}-1200`, state, width: 1200 })),
 ];

@@ -55,8 +55,6 @@ export function AllRows({ scroller, listed, active, compact, now, actions, rowId
     };
   }, [scroller, telemetry, height]);
 
-  useEffect(() => { telemetry.feed.want(0, 0); }, [telemetry]);
-
   const show = useEffectEvent((index: number) => {
     if (index < total) list.current?.scrollToRow({ index, align: 'auto' });
   });

@@ -26,7 +26,7 @@ export function CostChart({ overview, palette }: { readonly overview: Overview; 
   const offered = overview.offered.providers;
   const colored = names.map((name) => ({ name, color: lineColor(palette, name, offered) }));
   const chart = useMemo(() => dataOf(parts, slice, names.map((name) => ({ name, color: lineColor(palette, name, offered) })), palette), [parts, slice, names, palette, offered]);
-  const options = useMemo(() => optionsOf(parts, slice, palette), [parts, slice, palette]);
+  const options = useMemo(() => optionsOf(parts, slice, names, palette), [parts, slice, names, palette]);
   const slices: readonly Slice[] = view.range.name === 'today' ? ['hour', 'day'] : ['day', 'week'];
   const label = t('Cost over time: {0} in all', exactMoney(knownCost(overview.totals)));
   return (
@@ -82,7 +82,7 @@ function costOf(groups: readonly (readonly [name: string, cost: number])[], name
   return groups.find(([group]) => group === name)?.[1] ?? 0;
 }
 
-function optionsOf(parts: readonly Part[], slice: Slice, palette: Palette): ChartOptions<'line'> {
+function optionsOf(parts: readonly Part[], slice: Slice, names: readonly string[], palette: Palette): ChartOptions<'line'> {
   const ticks = { color: palette.muted, font: { family: palette.font, size: 11 } };
   return {
     responsive: true, maintainAspectRatio: false, animation: palette.still ? false : { duration: 200 },
@@ -94,6 +94,8 @@ function optionsOf(parts: readonly Part[], slice: Slice, palette: Palette): Char
     plugins: {
       tooltip: {
         ...tooltipStyle(palette),
+        // A provider without known costs is not one that cost nothing.
+        filter: (item) => item.datasetIndex === 0 || occurs(parts[item.dataIndex], names[item.datasetIndex - 1]),
         callbacks: {
           title: ([item]) => { const part = parts[item?.dataIndex ?? -1]; return part ? partName(part, slice) : ''; },
           label: (item) => `${item.dataset.label ?? ''}: ${money(item.parsed.y)}`,
@@ -103,6 +105,10 @@ function optionsOf(parts: readonly Part[], slice: Slice, palette: Palette): Char
       },
     },
   };
+}
+
+function occurs(part: Part | undefined, name: string | undefined): boolean {
+  return part?.byProvider.some(([provider]) => provider === name) ?? false;
 }
 
 /** The lines of the tooltip under the providers: the tiers, how many calls, and what is not known. */

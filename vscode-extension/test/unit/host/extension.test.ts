@@ -248,7 +248,7 @@ describe('a record', () => {
     const { rows } = await ask({ type: 'page', view: VIEW, sort: NEWEST_FIRST, offset: 0, limit: 20 });
     await ask({ type: 'openRecord', key: rows[0]?.key ?? expect.unreachable() });
     const shown = fake.opened[0]?.file ?? '';
-    expect(shown).toBe('/llm_calls.jsonl/0.jsonc');
+    expect(shown).toBe('/llm_calls.jsonl@0.jsonc');
     const uri = Uri.from({ scheme: 'attune-record', path: shown, query: path.join(top, 'ws/.empathy') });
     const text = await fake.contents.get('attune-record')?.provideTextDocumentContent(uri);
     expect(text).toContain('"api_key": "***"');
@@ -262,8 +262,8 @@ describe('a record', () => {
     const provider = fake.contents.get('attune-record');
     const text = (query: string, at: string): Promise<string> | undefined =>
       provider?.provideTextDocumentContent(Uri.from({ scheme: 'attune-record', path: at, query }));
-    expect(await text('/other', '/llm_calls.jsonl/0.jsonc')).toMatch(/^\/\/ The records of another folder/);
-    expect(await text(path.join(top, 'ws/.empathy'), '/llm_calls.00009.jsonl/5.jsonc')).toMatch(/^\/\/ This record is not there any more/);
+    expect(await text('/other', '/llm_calls.jsonl@0.jsonc')).toMatch(/^\/\/ The records of another folder/);
+    expect(await text(path.join(top, 'ws/.empathy'), '/llm_calls.00009.jsonl@5.jsonc')).toMatch(/^\/\/ This record is not there any more/);
     expect(await text('', '/odd')).toBe('');
   });
 });

@@ -14,7 +14,7 @@ const ALERTS: AlertsState = { state: 'running', evaluatedAt: 1, rules: 1, firing
 function fed(first: string | null = '/one') {
   const parts = {
     at: first, alerts: { state: 'none' } as AlertsState, now: new Date(2026, 0, 1, 12).getTime(), failures: [] as string[],
-    datasets: [] as FakeDataset[], storages: [] as string[], alertsAsked: [] as string[], prepare: (_: FakeDataset) => undefined as void,
+    datasets: [] as FakeDataset[], storages: [] as string[], alertsAsked: [] as string[], prepare: (_: FakeDataset): void => undefined,
   };
   const choice = (path: string): Choice => ({ path, label: path.slice(1) });
   const feed = new Feed({

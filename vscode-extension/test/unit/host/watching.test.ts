@@ -8,7 +8,7 @@ afterEach(() => void vi.useRealTimers());
 
 /** Counts looks; `change` is what a file's change does. */
 function watched(look: () => Promise<unknown> = async () => undefined) {
-  const seen = { looks: 0, watching: 0, begun: 0, failures: [] as unknown[], change: () => undefined as void };
+  const seen = { looks: 0, watching: 0, begun: 0, failures: [] as unknown[], change: (): void => undefined };
   const watching = new Watching({
     look: () => {
       seen.looks += 1;

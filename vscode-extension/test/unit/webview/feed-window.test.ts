@@ -19,7 +19,7 @@ beforeEach(() => {
     asked.push([offset, limit]);
     return answer(offset, limit);
   });
-  feed.subscribe(() => undefined);
+  feed.look(true);
 });
 afterEach(() => { vi.useRealTimers(); });
 
@@ -30,7 +30,6 @@ async function scrollTo(first: number, last = first + 20): Promise<void> {
 
 describe('the rows of the list', () => {
   test('come in portions that a message can hold', async () => {
-    feed.want(0, 20);
     await settled();
     expect(asked).toEqual([[0, PORTION]]);
     expect(PORTION).toBeLessThanOrEqual(MOST_ROWS);
@@ -91,8 +90,10 @@ describe('the rows of the list', () => {
 
   test('that are refused say why; the next try takes it away', async () => {
     answer = () => Promise.reject(new Error('EIO'));
-    await scrollTo(0);
-    expect(feed.snapshot()).toEqual({ total: null, problem: 'EIO' });
+    await settled();
+    feed.renew();
+    await settled();
+    expect(feed.snapshot()).toEqual({ total: 12_000, problem: 'EIO' });
     answer = async (offset) => ({ revision: 1, total: 0, offset, rows: [] });
     feed.renew();
     await settled();

@@ -133,10 +133,11 @@ describe('what is looked at', () => {
 
   test('all rows are asked for in portions, not in pages', async () => {
     const host = await started();
-    host.telemetry.feed.subscribe(() => undefined);
     const pages = host.of('page').length;
     host.telemetry.showAll(true);
     expect(host.of('page').slice(pages).map(({ question }) => [question.offset, question.limit])).toEqual([[0, 200]]);
+    host.telemetry.showAll(false);
+    expect(host.last('page').limit).toBe(20);
   });
 
   test('a command can show other things', async () => {
