@@ -14,14 +14,14 @@ export function sliceOf(kept: unknown): Slice | null {
   return SLICES.find((known) => known === kept) ?? null;
 }
 
-export function rangeOf(kept: unknown): Range | null {
+function rangeOf(kept: unknown): Range | null {
   const { name, from, to } = objectOf(kept);
   const known = RANGES.find((one) => one === name);
   if (known !== 'custom') return known ? { name: known } : null;
   return isDay(from) && isDay(to) ? { name: known, from, to } : null;
 }
 
-export function filtersOf(kept: unknown): Filters {
+function filtersOf(kept: unknown): Filters {
   const { workflows, providers, tiers, outcomes, text } = objectOf(kept);
   return {
     workflows: textsOf(workflows),
@@ -32,7 +32,7 @@ export function filtersOf(kept: unknown): Filters {
   };
 }
 
-export function isDay(value: unknown): value is string {
+function isDay(value: unknown): value is string {
   return typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value);
 }
 

@@ -2,6 +2,7 @@
 
 import * as vscode from 'vscode';
 
+import { redact } from './redaction';
 import { wordingOf } from './wording';
 
 export class Problems implements vscode.Disposable {
@@ -11,11 +12,7 @@ export class Problems implements vscode.Disposable {
   /** Only to the log. */
   note(what: string, error: unknown): void {
     this.log.error(`${what}: ${wordingOf(error)}`);
-    if (error instanceof Error && error.stack) this.log.debug(error.stack);
-  }
-
-  info(text: string): void {
-    this.log.info(text);
+    if (error instanceof Error && error.stack) this.log.debug(redact(error.stack));
   }
 
   /** To the log, and as a message where the same was not said before. */

@@ -38,6 +38,8 @@ export const found = {
   /** Of `plainText`: its hash, as Names has it. */
   hash: 0,
   ascii: true,
+  /** Of a field that is true or false. */
+  flag: false,
   /** Of `wholeNumber` and `anyNumber`. */
   number: 0,
 };
@@ -163,14 +165,14 @@ export function passText(b: Uint8Array, p: number): number {
 }
 
 /** Gives each text of a list of plain ones in ASCII. */
-export function eachText(b: Uint8Array, p: number, take: (start: number, end: number) => void): number {
+export function eachText(b: Uint8Array, p: number, take: (b: Uint8Array, start: number, end: number) => void): number {
   if (b[p] !== OPEN_LIST) return -1;
   p = passBlanks(b, p + 1);
   if (b[p] === CLOSE_LIST) return p + 1;
   for (;;) {
     const end = plainText(b, p);
     if (end < 0 || !found.ascii) return -1;
-    take(p + 1, end - 1);
+    take(b, p + 1, end - 1);
     p = passBlanks(b, end);
     if (b[p] === CLOSE_LIST) return p + 1;
     if (b[p] !== COMMA) return -1;

@@ -44,9 +44,7 @@ class Attune extends FieldReader {
       case 3:
         return countInto(draft, b, p, field + 2);
       case 4:
-        return isNull(b, p) ? p + 4 : eachText(b, p, (start, end) => {
-          if (TRUNCATED.some((reason) => isText(b, start, end, reason))) draft.truncated = true;
-        });
+        return isNull(b, p) ? p + 4 : eachText(b, p, this.reason);
       case 5: {
         this.source.start = 0;
         const after = this.span(b, p, this.source);
@@ -59,8 +57,11 @@ class Attune extends FieldReader {
         if (after >= 0) draft.baseline = found.number;
         return after;
       }
-      case 7:
-        return this.flag(b, p, (value) => (draft.cancelled = value));
+      case 7: {
+        const after = this.flag(b, p, false);
+        draft.cancelled = found.flag;
+        return after;
+      }
       case 8:
         return this.name(b, p, draft.series, C.PROJECT);
       case 9: {
@@ -74,18 +75,25 @@ class Attune extends FieldReader {
         draft.isOfToday = true;
         return wholeNumber(b, p);
       }
-      case 11:
-        return this.flag(b, p, (value) => (draft.test = value));
+      case 11: {
+        const after = this.flag(b, p, false);
+        draft.test = found.flag;
+        return after;
+      }
       default:
-        return isNull(b, p) ? p + 4 : eachText(b, p, (start, end) => this.unknown(b, start, end));
+        return isNull(b, p) ? p + 4 : eachText(b, p, this.unknown);
     }
   }
 
-  private unknown(b: Uint8Array, start: number, end: number): void {
+  private readonly reason = (b: Uint8Array, start: number, end: number): void => {
+    for (const reason of TRUNCATED) if (isText(b, start, end, reason)) this.draft.truncated = true;
+  };
+
+  private readonly unknown = (b: Uint8Array, start: number, end: number): void => {
     if (isText(b, start, end, INPUT_TOKENS)) this.draft.inputUnknown = true;
     else if (isText(b, start, end, OUTPUT_TOKENS)) this.draft.outputUnknown = true;
     else if (isText(b, start, end, ESTIMATED_COST)) this.draft.estimatedUnknown = true;
-  }
+  };
 }
 
 class Metadata extends FieldReader {
@@ -194,10 +202,16 @@ export class CallScanner extends FieldReader {
         if (after >= 0) draft[field === 15 ? 'estimated' : 'actual'] = found.number;
         return after;
       }
-      case 17:
-        return this.flag(b, p, (value) => (draft.fallback = value));
-      case 18:
-        return this.flag(b, p, (value) => (draft.success = value));
+      case 17: {
+        const after = this.flag(b, p, false);
+        draft.fallback = found.flag;
+        return after;
+      }
+      case 18: {
+        const after = this.flag(b, p, true);
+        draft.success = found.flag;
+        return after;
+      }
       default:
         return isNull(b, p) ? p + 4 : this.metadata.read(b, p);
     }

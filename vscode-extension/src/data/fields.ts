@@ -22,14 +22,15 @@ export abstract class FieldReader extends ObjectReader {
     super(Object.fromEntries(fields.map((name, place) => [name, place])));
   }
 
-  /** Whether a field is true or false; what is null is left as it is. */
-  protected flag(b: Uint8Array, p: number, set: (value: boolean) => void): number {
+  /** Whether a field is true or false, into `found.flag`; what is null is `otherwise`. */
+  protected flag(b: Uint8Array, p: number, otherwise: boolean): number {
+    found.flag = otherwise;
     if (isFalse(b, p)) {
-      set(false);
+      found.flag = false;
       return p + 5;
     }
     if (isTrue(b, p)) {
-      set(true);
+      found.flag = true;
       return p + 4;
     }
     return isNull(b, p) ? p + 4 : -1;

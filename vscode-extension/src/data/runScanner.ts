@@ -14,7 +14,10 @@ class Attune extends FieldReader {
   }
 
   protected field(field: number, b: Uint8Array, p: number): number {
-    return field === 0 ? this.span(b, p, this.parent) : this.flag(b, p, (value) => (this.draft.test = value));
+    if (field === 0) return this.span(b, p, this.parent);
+    const after = this.flag(b, p, false);
+    this.draft.test = found.flag;
+    return after;
   }
 }
 

@@ -35,8 +35,8 @@ function Running({ alerts, now }: { readonly alerts: Extract<AlertsState, { stat
         </div>
       )}
       {alerts.faults.map((fault) => <Line key={fault} icon="warning" tone="warn" text={fault} />)}
-      <p className="flex flex-wrap items-center gap-x-1.5 text-sm text-muted" title={fullTime(alerts.evaluatedAt)}>
-        <Icon name={loud.length > 0 ? 'bell-dot' : 'bell'} className="text-sm!" />
+      <p className="flex items-start gap-1.5 text-sm text-muted" title={fullTime(alerts.evaluatedAt)}>
+        <Icon name={loud.length > 0 ? 'bell-dot' : 'bell'} className="text-sm! mt-0.5" />
         {[
           loud.length === 0 ? t('No alerts firing') : plural(loud.length, '1 alert firing', '{0} alerts firing'),
           ...(alerts.pending > 0 ? [t('{0} pending', alerts.pending)] : []),

@@ -35,7 +35,7 @@ function Known({ detail }: { readonly detail: Details }): ReactNode {
           <span className="text-muted">{fullTime(row.time)}</span>
         </p>
         {row.error !== '' && <p className="banner error wrap-anywhere whitespace-pre-wrap">{row.error}</p>}
-        <dl className="grid grid-cols-3 gap-2">
+        <dl className="grid grid-cols-[repeat(auto-fit,minmax(116px,1fr))] gap-2">
           <Fact name={t('Cost')} value={money(row.cost)} title={exactMoney(row.cost)} />
           <Fact name={t('Tokens')} value={`${tokens(row.input)} / ${tokens(row.output)}`} title={t('{0} tokens in, {1} out', count(row.input), count(row.output))} />
           <Fact name={t('Latency')} value={duration(row.latency)} title={t('{0} ms', count(row.latency))} />

@@ -27,9 +27,10 @@ export function TelemetryPanel(): ReactNode {
   const { data, telemetry } = useTelemetryData();
   const { hello, overview, notice, reading, settings, sheet } = data;
   const problem = hello.problem ?? overview.problem;
+  const retry = (): void => { void (hello.problem === null ? telemetry.renew() : telemetry.start()); };
   return (
     <main className="page">
-      <header className="top flex flex-col gap-2 px-4 py-2">
+      <header className="top flex flex-col gap-2">
         <Toolbar />
         {hello.data && <FilterBar />}
         {reading !== null && (
@@ -46,8 +47,8 @@ export function TelemetryPanel(): ReactNode {
             <button type="button" className="text-button" onClick={() => { telemetry.dismiss(); }}>{t('Dismiss')}</button>
           </div>
         )}
-        {problem !== null && <Problem text={problem} onRetry={() => { void (hello.problem === null ? telemetry.renew() : telemetry.start()); }} />}
-        {overview.data ? <Body overview={overview.data} /> : problem === null && <Loading />}
+        {overview.data && problem !== null && <Problem text={problem} onRetry={retry} />}
+        {overview.data ? <Body overview={overview.data} /> : problem === null ? <Loading /> : <Unreadable text={problem} onRetry={retry} />}
       </div>
       {sheet?.name === 'detail' && <Detail key="detail" recordKey={sheet.key} />}
       {sheet?.name === 'settings' && settings && <SettingsSheet settings={settings} />}
@@ -56,8 +57,9 @@ export function TelemetryPanel(): ReactNode {
 }
 
 function Body({ overview }: { readonly overview: Overview }): ReactNode {
-  const { data: { view, settings } } = useTelemetryData();
-  if (overview.source.state === 'unreadable') return <Unreadable source={overview.source} />;
+  const { data: { view, settings }, telemetry } = useTelemetryData();
+  const { path, state, problem } = overview.source;
+  if (state === 'unreadable') return <Unreadable text={problem === null ? path : `${path}: ${problem}`} onRetry={() => { void telemetry.refresh(); }} />;
   if (overview.records === 0) return <FirstRun source={overview.source} />;
   if (overview.totals.calls === 0) return <NothingHere view={view} />;
   return (

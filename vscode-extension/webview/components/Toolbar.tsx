@@ -35,7 +35,7 @@ export function Toolbar(): ReactNode {
 }
 
 function Live({ data }: { readonly data: Snapshot }): ReactNode {
-  if (!data.settings || !data.overview.data) return null;
+  if (!data.settings || !data.overview.data || data.overview.data.source.state === 'unreadable') return null;
   const [tone, text, hint] = data.overview.problem !== null
     ? ['', t('Offline'), t('The last look at the records failed')]
     : data.news

@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 import type { Source, View } from '../../shared/protocol';
 import { NO_FILTERS } from '../../shared/protocol';
 import { t } from '../texts';
-import { useTelemetry } from '../useTelemetryData';
+import { useTelemetry, useTelemetryData } from '../useTelemetryData';
 import { Button, Icon, IconButton } from './controls';
 import { countOf } from './FilterBar';
 
@@ -65,16 +65,17 @@ export function NothingHere({ view }: { readonly view: View }): ReactNode {
   );
 }
 
-export function Unreadable({ source }: { readonly source: Source }): ReactNode {
-  const telemetry = useTelemetry();
+/** There is nothing at all to show, and this is why. */
+export function Unreadable({ text, onRetry }: { readonly text: string; readonly onRetry: () => void }): ReactNode {
+  const { data: { settings }, telemetry } = useTelemetryData();
   return (
     <section className="flex flex-col items-center gap-3 py-12 text-center" role="alert">
       <Icon name="error" className="text-bad text-[28px]!" />
       <h2>{t('The records cannot be read')}</h2>
-      <p className="text-muted wrap-anywhere max-w-[560px]">{source.path}{source.problem ? `: ${source.problem}` : ''}</p>
+      <p className="text-muted wrap-anywhere max-w-[560px]">{text}</p>
       <div className="flex flex-wrap justify-center gap-2">
-        <Button onClick={() => { void telemetry.refresh(); }}>{t('Retry')}</Button>
-        <Button secondary onClick={() => { telemetry.openSettings(); }}>{t('Use another folder')}</Button>
+        <Button onClick={onRetry}>{t('Retry')}</Button>
+        {settings && <Button secondary onClick={() => { telemetry.openSettings(); }}>{t('Use another folder')}</Button>}
       </div>
     </section>
   );

@@ -26,7 +26,7 @@ function path(name = 'llm_calls.jsonl'): string {
 }
 
 function lines(...costs: number[]): string {
-  return costs.map((estimated_cost) => `${call({ estimated_cost })}\n`).join('');
+  return costs.map((estimated_cost) => `${call({ call_id: `call-${estimated_cost}`, estimated_cost })}\n`).join('');
 }
 
 function cost(): number {

@@ -32,7 +32,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const one of subscriptions.reverse()) one.dispose();
-  await rm(top, { recursive: true });
+  // What was parsed is still being kept when a test is over.
+  await rm(top, { recursive: true, maxRetries: 20, retryDelay: 50 });
 });
 
 function start(): void {

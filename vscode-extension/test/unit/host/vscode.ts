@@ -239,7 +239,6 @@ async function say(kind: string, text: string, ...rest: unknown[]): Promise<stri
 export const window = {
   createOutputChannel: () => ({
     error: (text: string) => fake.logged.push(`error ${text}`),
-    info: (text: string) => fake.logged.push(`info ${text}`),
     debug: (text: string) => fake.logged.push(`debug ${text}`),
     show: () => fake.logged.push('shown'),
     dispose: () => undefined,

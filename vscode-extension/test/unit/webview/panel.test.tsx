@@ -82,7 +82,7 @@ describe('the panel', () => {
   test('where the host refuses shows its words and asks again', async () => {
     const { asked } = await open('refused');
     expect(document.querySelector('[role=alert]')?.textContent).toContain('EIO: i/o error, read');
-    await click(button('Retry'));
+    await click(one('vscode-button', 'Retry'));
     expect(of(asked, 'overview')).toHaveLength(2);
   });
 
@@ -306,5 +306,24 @@ describe('the activity feed', () => {
     expect(rows().length).toBeLessThan(120);
     expect(rows()[0]?.textContent).toContain('15:41');
     expect(all('nav', 'Pages')).toEqual([]);
+  });
+
+  test('holds still while one scrolls, and for as long as one is not at its beginning', async () => {
+    const { asked, tell } = await open('large');
+    await click(pagesOrAll('All'));
+    const grid = one('[role=grid]', 'Calls');
+    grid.scrollTop = 500;
+    fireEvent.scroll(grid);
+    expect(of(asked, 'busy')).toEqual([{ type: 'busy', busy: true }]);
+    vi.advanceTimersByTime(900);
+    await drawn();
+    expect(of(asked, 'busy').at(-1)).toEqual({ type: 'busy', busy: false });
+    await tell({ kind: 'told', told: { type: 'changed', revision: 2 } });
+    expect([of(asked, 'overview').length, all('button', 'New records').length]).toEqual([1, 1]);
+    grid.scrollTop = 0;
+    fireEvent.scroll(grid);
+    vi.advanceTimersByTime(900);
+    await drawn();
+    expect([of(asked, 'overview').length, all('button', 'New records').length]).toEqual([2, 0]);
   });
 });
