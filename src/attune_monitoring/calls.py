@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from attune_monitoring import semconv as sc
-from attune_monitoring.mapping import cost_attributes
+from attune_monitoring.mapping import add_cost
 from attune_monitoring.responses import ResponseInfo, StreamReader, is_stream, provider_of, read_response
 from attune_monitoring.scope import HOOKS, Entered, Scope, scope_of, with_scope
 from attune_monitoring.spans import describe_error, end_span
@@ -33,6 +33,7 @@ _USAGE = (
     ("cache_write_1h_tokens", sc.CACHE_WRITE_1H_TOKENS),
     ("reasoning_tokens", sc.REASONING_TOKENS),
 )
+_NOTHING_TOLD = ResponseInfo()
 _MAX = 2**63
 """Beyond, OTLP could not carry a number."""
 _UTIL_GENAI = "opentelemetry.util.genai.invocation"
@@ -345,6 +346,7 @@ class LLMCall(Entered):
             info = _from_util_genai(self._handed)
         attributes = self._extra.copy()
         if info is None:
+            info = _NOTHING_TOLD
             if not failed and self._stream is not None:
                 attributes[sc.USAGE_COMPLETE] = False
         else:
@@ -360,8 +362,6 @@ class LLMCall(Entered):
                 attributes[sc.CACHE_WRITE_1H_TOKENS] = info.cache_write_1h_tokens
             if info.reasoning_tokens is not None:
                 attributes[sc.REASONING_TOKENS] = info.reasoning_tokens
-            if self._provider is None and info.provider is not None:
-                attributes[sc.PROVIDER] = info.provider
             if info.model is not None:
                 attributes[sc.RESPONSE_MODEL] = info.model
             if info.response_id is not None:
@@ -379,8 +379,9 @@ class LLMCall(Entered):
             if info.cost is not None and sc.COST not in attributes:
                 attributes[sc.COST] = info.cost
                 attributes[sc.COST_SOURCE] = "reported"
-        if self._provider is not None:
-            attributes[sc.PROVIDER] = self._provider
+        provider = self._provider if self._provider is not None else info.provider
+        if provider != self._attributes.get(sc.PROVIDER):  # which was known at the start
+            attributes[sc.PROVIDER] = provider
         if self._first_ns:
             attributes[sc.TIME_TO_FIRST_CHUNK] = (self._first_ns - self._attempt_ns) / 1e9
         elif self._handed is not None and self._handed.response_time_to_first_chunk is not None:
@@ -389,12 +390,21 @@ class LLMCall(Entered):
             attributes[sc.REQUEST_MODEL] = self._model
         pricing = HOOKS.pricing
         if pricing is not None:
-            known = attributes if sc.RESPONSE_MODEL in attributes else {**attributes, sc.REQUEST_MODEL: self._model}
-            priced = cost_attributes(known, pricing, failed=failed, at=time.time())
-            tier = priced.pop(sc.TIER)
+            cost, source, baseline, tier = pricing.quote(
+                provider,
+                info.model or self._model,
+                info.input_tokens,
+                info.output_tokens,
+                info.cache_read_tokens or 0,
+                info.cache_write_tokens or 0,
+                info.cache_write_1h_tokens or 0,
+                info.server_tool_calls,
+                info.service_tier,
+                time.time(),
+            )
+            add_cost(attributes, cost, source, baseline, failed=failed)
             if self._tier is None:
                 self._tier = tier
-            attributes.update(priced)
         return attributes
 
     def _attempt_attributes(self) -> dict[str, Any]:
@@ -429,12 +439,10 @@ class LLMCall(Entered):
                 if self._attempts:
                     attributes.update(self._attempt_attributes())
                     _add_attempts(attributes, self._attempts)
-                if error is not None and sc.PROVIDER not in attributes:
+                if error is not None and self._provider is None and sc.PROVIDER not in attributes:
                     provider = provider_of(error)  # nothing was answered, but the error tells whose it is
                     if provider is not None:
                         attributes[sc.PROVIDER] = provider
-                if attributes.get(sc.PROVIDER) == self._attributes.get(sc.PROVIDER):
-                    attributes.pop(sc.PROVIDER, None)  # known since the start
                 answer = self._info or self._observed
                 if answer is not None and answer.error_type is not None and error is None:
                     error = _InBand(answer.error_type, answer.error_message)
