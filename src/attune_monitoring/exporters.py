@@ -54,9 +54,9 @@ def span_data(span: ReadableSpan) -> SpanData:
         attributes,
         start or 0,
         end or 0,
-        f"{context.trace_id:032x}" if context is not None else None,
-        f"{context.span_id:016x}" if context is not None else None,
-        f"{parent.span_id:016x}" if parent is not None else None,
+        None if context is None else context.trace_id.to_bytes(16).hex(),  # in half the time of format()
+        None if context is None else context.span_id.to_bytes(8).hex(),
+        None if parent is None else parent.span_id.to_bytes(8).hex(),
         failed,
         status.description if failed else None,
         _exceptions(span) if failed else (),

@@ -327,17 +327,18 @@ def encode_line(line: Mapping[str, Any]) -> bytes:
 def encode_call(record: LLMCallRecord) -> bytes:
     """Return `encode_line(record.to_dict())`, in a third of the time: the comparison with defaults is msgspec's."""
     values = msgspec.structs.astuple(record)
-    given = record.metadata
-    old = values[: len(_CALL_OLD) - 1]
-    extra = _CallExtra(*values[len(_CALL_OLD) :])
-    cost = old[12]
-    if cost is None or not -math.inf < cost < math.inf or old[10] is None or old[11] is None:
-        extra.unknown = [key for key, value in zip(_CALL_UNKNOWABLE, old[10:13], strict=True) if not _is_known(value)]
-        known = [value if _is_known(value) else msgspec.UNSET for value in old[10:13]]
-        old = (*old[:10], *known, *old[13:])
+    given = values[_METADATA]
     if ATTUNE in given or record.pid is None:
         return encode_line(record.to_dict())  # not of a process of ours: rare, and its block may have to be left out
-    metadata = dict(given)
+    old = values[:_METADATA]
+    extra = _CallExtra(*values[_METADATA + 1 :])
+    input_tokens, output_tokens, cost = old[_UNKNOWABLE_PART]
+    if input_tokens is None or output_tokens is None or cost is None or not -math.inf < cost < math.inf:
+        found = dict(zip(_CALL_UNKNOWABLE, old[_UNKNOWABLE_PART], strict=True))
+        extra.unknown = [key for key, value in found.items() if not _is_known(value)]
+        known = [value if _is_known(value) else msgspec.UNSET for value in found.values()]
+        old = (*old[: _UNKNOWABLE_PART.start], *known, *old[_UNKNOWABLE_PART.stop :])
+    metadata = given.copy()
     if record.run_id is not None:
         metadata.setdefault("run_id", record.run_id)
     metadata[ATTUNE] = extra
@@ -514,6 +515,10 @@ def _defaults(record: type[_Record], first: str, *, leave: tuple[str, ...] = ())
 
 
 _CALL_UNKNOWABLE = ("input_tokens", "output_tokens", "estimated_cost")
+_UNKNOWABLE_PART = slice(
+    LLMCallRecord.__struct_fields__.index("input_tokens"), LLMCallRecord.__struct_fields__.index("estimated_cost") + 1
+)
+_METADATA = LLMCallRecord.__struct_fields__.index("metadata")
 _UNKNOWABLE = frozenset({"input_tokens", "output_tokens", "cost"})
 _CALL_FIELDS = _converters(LLMCallRecord)
 _CALL_NEW = _defaults(LLMCallRecord, "trace_id")
