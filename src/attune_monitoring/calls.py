@@ -73,7 +73,7 @@ class LLMCall(Entered):
     _observed: ResponseInfo | None = None
 
     def __init__(
-        self, span: trace.Span, context: otel_context.Context, outer: Scope, attributes: dict[str, Any]
+        self, span: trace.Span, context: otel_context.Context, outer: Scope, attributes: Mapping[str, Any]
     ) -> None:
         self._span = span
         self._attributes = attributes
@@ -606,5 +606,5 @@ def start_call(
     """Begin a call's span below the current scope; `attributes` are those known before the provider is asked."""
     context = otel_context.get_current()
     outer = scope_of(context)
-    merged = {**outer.attributes, **attributes}
+    merged = {**outer.attributes, **attributes} if outer.attributes else attributes
     return LLMCall(tracer.start_span(name, context, kind, merged), context, outer, merged)

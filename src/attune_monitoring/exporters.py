@@ -97,13 +97,10 @@ def _mark(span: ReadableSpan, folder: tuple[str]) -> bool:
     All processors of a provider are given the same object, so a recorder and an exporter, or two of either, write
     one line of it.
     """
-    marks = span.__dict__.get("_attune_recorded")
-    if marks is None:
-        span.__dict__["_attune_recorded"] = folder
-        return True
+    marks: tuple[str, ...] = getattr(span, "_attune_recorded", ())
     if folder[0] in marks:
         return False
-    span.__dict__["_attune_recorded"] = (*marks, *folder)
+    span._attune_recorded = (*marks, *folder) if marks else folder  # type: ignore[attr-defined]
     return True
 
 
@@ -145,11 +142,7 @@ class RecorderProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Write what the span stands for."""
         try:
-            marks = span.__dict__
-            if "_attune_recorded" not in marks:  # the usual case, without a call
-                marks["_attune_recorded"] = self._folder
-                self.recorder.ended(span_data(span))
-            elif _mark(span, self._folder):
+            if _mark(span, self._folder):
                 self.recorder.ended(span_data(span))
         except Exception as error:
             HOOKS.failed("the recorder", error)

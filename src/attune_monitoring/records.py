@@ -291,17 +291,20 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
 
 def format_time(nanoseconds: int) -> str:
     """Return RFC 3339 in UTC with microseconds and `Z`, for a time in nanoseconds since the epoch."""
-    global _second_cache
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    known, text = _second_cache
+    global _known_second
+    second, text = _known_second
+    rest = nanoseconds - second
     # Calls cluster within a second: formatting the date again for each would cost as much as encoding the line.
-    if known != seconds:
-        text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        _second_cache = (seconds, text)
+    if not 0 <= rest < 1_000_000_000:
+        rest = nanoseconds % 1_000_000_000
+        second = nanoseconds - rest
+        text = datetime.fromtimestamp(second // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _known_second = (second, text)
     return f"{text}.{rest // 1000:06d}Z"
 
 
-_second_cache: tuple[int, str] = (-1, "")
+_known_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
+"""Its beginning in nanoseconds, and as text."""
 
 
 def parse_time(text: str) -> datetime:

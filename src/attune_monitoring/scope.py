@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation import _SPAN_KEY
@@ -55,18 +56,13 @@ class Budget(Protocol):
         """Take a call that has ended."""
 
 
-class Scope:
+class Scope(msgspec.Struct, eq=False):
     """What holds for all that runs inside: what calls inherit, the run, the LLM call and the budget around it."""
 
-    __slots__ = ("attributes", "budget", "call", "run")
-
-    def __init__(
-        self, attributes: Mapping[str, Any], run: Run | None, call: object | None, budget: Budget | None = None
-    ) -> None:
-        self.attributes = attributes
-        self.run = run
-        self.call = call
-        self.budget = budget
+    attributes: Mapping[str, Any]
+    run: Run | None
+    call: object | None
+    budget: Budget | None = None
 
 
 NO_SCOPE = Scope({}, None, None)
