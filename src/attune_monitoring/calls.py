@@ -58,19 +58,28 @@ class LLMCall(Entered):
     None of its methods raises, and none changes what it is given.
     """
 
-    # Defaults of the class, so that beginning a call sets only what differs.
-    _info: ResponseInfo | None = None
-    _retries = 0
-    _attempts: Sequence[dict[str, Any]] = ()
-    _original: tuple[str | None, str | None] | None = None
-    _first_ns = 0
-    _stream: _Watcher | None = None
-    _stream_error: BaseException | None = None
-    _exited = False
-    _end_ns: int | None = None
-    _delegated = False
-    _handed: Any = None
-    _observed: ResponseInfo | None = None
+    __slots__ = (
+        "_attempt_ns",
+        "_attempts",
+        "_attributes",
+        "_delegated",
+        "_end_ns",
+        "_exited",
+        "_extra",
+        "_first_ns",
+        "_handed",
+        "_info",
+        "_model",
+        "_observed",
+        "_once",
+        "_original",
+        "_provider",
+        "_retries",
+        "_span",
+        "_stream",
+        "_stream_error",
+        "_tier",
+    )
 
     def __init__(
         self, span: trace.Span, context: otel_context.Context, outer: Scope, attributes: Mapping[str, Any]
@@ -83,6 +92,18 @@ class LLMCall(Entered):
         self._attempt_ns = time.perf_counter_ns()
         self._once = [True]
         self._extra: dict[str, Any] = {}
+        self._info: ResponseInfo | None = None
+        self._observed: ResponseInfo | None = None
+        self._handed: Any = None
+        self._retries = 0
+        self._attempts: Sequence[dict[str, Any]] = ()
+        self._original: tuple[str | None, str | None] | None = None
+        self._delegated = False
+        self._first_ns = 0
+        self._stream: _Watcher | None = None
+        self._stream_error: BaseException | None = None
+        self._exited = False
+        self._end_ns: int | None = None
         context = with_scope(context, Scope(outer.attributes, outer.run, self, outer.budget), span)
         # The official instrumentations then make no span of their own and put what they learn into this object.
         util = sys.modules.get(_UTIL_GENAI)
@@ -167,16 +188,21 @@ class LLMCall(Entered):
     ) -> None:
         """Say what the response was, where `record` cannot read it."""
         try:
-            info = self._info or ResponseInfo()
-            info.model = model or info.model
-            info.provider = provider or info.provider
-            info.response_id = response_id or info.response_id
-            info.service_tier = service_tier or info.service_tier
+            info = self._info
+            if info is None:
+                info = self._info = ResponseInfo()
+            if model:
+                info.model = model
+            if provider:
+                info.provider = provider
+            if response_id:
+                info.response_id = response_id
+            if service_tier:
+                info.service_tier = service_tier
             if finish_reasons is not None:
                 info.finish_reasons = tuple(map(str, finish_reasons))
             if tool_calls is not None:
                 info.tool_calls = tool_calls
-            self._info = info
         except Exception as error:
             HOOKS.failed("llm_call.set_response", error)
 

@@ -44,11 +44,14 @@ _SHUTDOWN_SECONDS = 1.2
 def span_data(span: ReadableSpan) -> SpanData:
     """Return what mapping needs of an ended span."""
     try:
-        name, context, parent, start, end, status, scope, attributes = _inside(span)
-    except AttributeError:  # another version of the SDK
-        name, context, parent, start, end, status, scope = _public(span)
+        name, context, parent, start, end, code, message, scope, version, attributes = _inside(span)
+    except AttributeError:  # another version of the SDK, or no scope
+        name, context, parent, start, end, code, message = _public(span)
+        scope, version = None, None
+        if span.instrumentation_scope is not None:
+            scope, version = span.instrumentation_scope.name, span.instrumentation_scope.version
         attributes = dict(span.attributes or {})
-    failed = status.status_code is StatusCode.ERROR
+    failed = code is _FAILED
     return SpanData(
         name,
         attributes,
@@ -58,10 +61,10 @@ def span_data(span: ReadableSpan) -> SpanData:
         None if context is None else context.span_id.to_bytes(8).hex(),
         None if parent is None else parent.span_id.to_bytes(8).hex(),
         failed,
-        status.description if failed else None,
+        message if failed else None,
         _exceptions(span) if failed else (),
-        scope.name if scope is not None else None,
-        scope.version if scope is not None else None,
+        scope,
+        version,
     )
 
 
@@ -72,11 +75,16 @@ _inside = operator.attrgetter(
     "_parent",
     "_start_time",
     "_end_time",
-    "_status",
-    "_instrumentation_scope",
+    "_status._status_code",
+    "_status._description",
+    "_instrumentation_scope._name",
+    "_instrumentation_scope._version",
     "_attributes._dict",
 )
-_public = operator.attrgetter("name", "context", "parent", "start_time", "end_time", "status", "instrumentation_scope")
+_public = operator.attrgetter(
+    "name", "context", "parent", "start_time", "end_time", "status.status_code", "status.description"
+)
+_FAILED = StatusCode.ERROR
 
 
 def _exceptions(span: ReadableSpan) -> list[tuple[str | None, str | None]]:
