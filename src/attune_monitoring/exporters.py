@@ -45,11 +45,13 @@ def span_data(span: ReadableSpan) -> SpanData:
     """Return what mapping needs of an ended span."""
     try:
         name, context, parent, start, end, code, message, scope, version, attributes = _inside(span)
-    except AttributeError:  # another version of the SDK, or no scope
+        trace_id, span_id = context[:2]
+    except (AttributeError, TypeError):  # another version of the SDK, or no context or no scope
         name, context, parent, start, end, code, message = _public(span)
         scope, version = None, None
         if span.instrumentation_scope is not None:
             scope, version = span.instrumentation_scope.name, span.instrumentation_scope.version
+        trace_id, span_id = (None, None) if context is None else (context.trace_id, context.span_id)
         attributes = dict(span.attributes or {})
     failed = code is _FAILED
     return SpanData(
@@ -57,8 +59,8 @@ def span_data(span: ReadableSpan) -> SpanData:
         attributes,
         start or 0,
         end or 0,
-        None if context is None else context.trace_id.to_bytes(16).hex(),  # in half the time of format()
-        None if context is None else context.span_id.to_bytes(8).hex(),
+        None if trace_id is None else trace_id.to_bytes(16).hex(),  # in half the time of format()
+        None if span_id is None else span_id.to_bytes(8).hex(),
         None if parent is None else parent.span_id.to_bytes(8).hex(),
         failed,
         message if failed else None,
