@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from attune_monitoring import semconv as sc
-from attune_monitoring.mapping import cost_attributes
+from attune_monitoring.mapping import add_cost
 from attune_monitoring.responses import ResponseInfo, StreamReader, is_stream, provider_of, read_response
 from attune_monitoring.scope import HOOKS, Entered, Scope, scope_of, with_scope
 from attune_monitoring.spans import describe_error, end_span
@@ -33,6 +33,7 @@ _USAGE = (
     ("cache_write_1h_tokens", sc.CACHE_WRITE_1H_TOKENS),
     ("reasoning_tokens", sc.REASONING_TOKENS),
 )
+_NOTHING_TOLD = ResponseInfo()
 _MAX = 2**63
 """Beyond, OTLP could not carry a number."""
 _UTIL_GENAI = "opentelemetry.util.genai.invocation"
@@ -57,22 +58,31 @@ class LLMCall(Entered):
     None of its methods raises, and none changes what it is given.
     """
 
-    # Defaults of the class, so that beginning a call sets only what differs.
-    _info: ResponseInfo | None = None
-    _retries = 0
-    _attempts: Sequence[dict[str, Any]] = ()
-    _original: tuple[str | None, str | None] | None = None
-    _first_ns = 0
-    _stream: _Watcher | None = None
-    _stream_error: BaseException | None = None
-    _exited = False
-    _end_ns: int | None = None
-    _delegated = False
-    _handed: Any = None
-    _observed: ResponseInfo | None = None
+    __slots__ = (
+        "_attempt_ns",
+        "_attempts",
+        "_attributes",
+        "_delegated",
+        "_end_ns",
+        "_exited",
+        "_extra",
+        "_first_ns",
+        "_handed",
+        "_info",
+        "_model",
+        "_observed",
+        "_once",
+        "_original",
+        "_provider",
+        "_retries",
+        "_span",
+        "_stream",
+        "_stream_error",
+        "_tier",
+    )
 
     def __init__(
-        self, span: trace.Span, context: otel_context.Context, outer: Scope, attributes: dict[str, Any]
+        self, span: trace.Span, context: otel_context.Context, outer: Scope, attributes: Mapping[str, Any]
     ) -> None:
         self._span = span
         self._attributes = attributes
@@ -82,6 +92,18 @@ class LLMCall(Entered):
         self._attempt_ns = time.perf_counter_ns()
         self._once = [True]
         self._extra: dict[str, Any] = {}
+        self._info: ResponseInfo | None = None
+        self._observed: ResponseInfo | None = None
+        self._handed: Any = None
+        self._retries = 0
+        self._attempts: Sequence[dict[str, Any]] = ()
+        self._original: tuple[str | None, str | None] | None = None
+        self._delegated = False
+        self._first_ns = 0
+        self._stream: _Watcher | None = None
+        self._stream_error: BaseException | None = None
+        self._exited = False
+        self._end_ns: int | None = None
         context = with_scope(context, Scope(outer.attributes, outer.run, self, outer.budget), span)
         # The official instrumentations then make no span of their own and put what they learn into this object.
         util = sys.modules.get(_UTIL_GENAI)
@@ -166,16 +188,21 @@ class LLMCall(Entered):
     ) -> None:
         """Say what the response was, where `record` cannot read it."""
         try:
-            info = self._info or ResponseInfo()
-            info.model = model or info.model
-            info.provider = provider or info.provider
-            info.response_id = response_id or info.response_id
-            info.service_tier = service_tier or info.service_tier
+            info = self._info
+            if info is None:
+                info = self._info = ResponseInfo()
+            if model:
+                info.model = model
+            if provider:
+                info.provider = provider
+            if response_id:
+                info.response_id = response_id
+            if service_tier:
+                info.service_tier = service_tier
             if finish_reasons is not None:
                 info.finish_reasons = tuple(map(str, finish_reasons))
             if tool_calls is not None:
                 info.tool_calls = tool_calls
-            self._info = info
         except Exception as error:
             HOOKS.failed("llm_call.set_response", error)
 
@@ -345,6 +372,7 @@ class LLMCall(Entered):
             info = _from_util_genai(self._handed)
         attributes = self._extra.copy()
         if info is None:
+            info = _NOTHING_TOLD
             if not failed and self._stream is not None:
                 attributes[sc.USAGE_COMPLETE] = False
         else:
@@ -360,8 +388,6 @@ class LLMCall(Entered):
                 attributes[sc.CACHE_WRITE_1H_TOKENS] = info.cache_write_1h_tokens
             if info.reasoning_tokens is not None:
                 attributes[sc.REASONING_TOKENS] = info.reasoning_tokens
-            if self._provider is None and info.provider is not None:
-                attributes[sc.PROVIDER] = info.provider
             if info.model is not None:
                 attributes[sc.RESPONSE_MODEL] = info.model
             if info.response_id is not None:
@@ -379,8 +405,9 @@ class LLMCall(Entered):
             if info.cost is not None and sc.COST not in attributes:
                 attributes[sc.COST] = info.cost
                 attributes[sc.COST_SOURCE] = "reported"
-        if self._provider is not None:
-            attributes[sc.PROVIDER] = self._provider
+        provider = self._provider if self._provider is not None else info.provider
+        if provider != self._attributes.get(sc.PROVIDER):  # which was known at the start
+            attributes[sc.PROVIDER] = provider
         if self._first_ns:
             attributes[sc.TIME_TO_FIRST_CHUNK] = (self._first_ns - self._attempt_ns) / 1e9
         elif self._handed is not None and self._handed.response_time_to_first_chunk is not None:
@@ -389,12 +416,21 @@ class LLMCall(Entered):
             attributes[sc.REQUEST_MODEL] = self._model
         pricing = HOOKS.pricing
         if pricing is not None:
-            known = attributes if sc.RESPONSE_MODEL in attributes else {**attributes, sc.REQUEST_MODEL: self._model}
-            priced = cost_attributes(known, pricing, failed=failed, at=time.time())
-            tier = priced.pop(sc.TIER)
+            cost, source, baseline, tier = pricing.quote(
+                provider,
+                info.model or self._model,
+                info.input_tokens,
+                info.output_tokens,
+                info.cache_read_tokens or 0,
+                info.cache_write_tokens or 0,
+                info.cache_write_1h_tokens or 0,
+                info.server_tool_calls,
+                info.service_tier,
+                time.time(),
+            )
+            add_cost(attributes, cost, source, baseline, failed=failed)
             if self._tier is None:
                 self._tier = tier
-            attributes.update(priced)
         return attributes
 
     def _attempt_attributes(self) -> dict[str, Any]:
@@ -429,12 +465,10 @@ class LLMCall(Entered):
                 if self._attempts:
                     attributes.update(self._attempt_attributes())
                     _add_attempts(attributes, self._attempts)
-                if error is not None and sc.PROVIDER not in attributes:
+                if error is not None and self._provider is None and sc.PROVIDER not in attributes:
                     provider = provider_of(error)  # nothing was answered, but the error tells whose it is
                     if provider is not None:
                         attributes[sc.PROVIDER] = provider
-                if attributes.get(sc.PROVIDER) == self._attributes.get(sc.PROVIDER):
-                    attributes.pop(sc.PROVIDER, None)  # known since the start
                 answer = self._info or self._observed
                 if answer is not None and answer.error_type is not None and error is None:
                     error = _InBand(answer.error_type, answer.error_message)
@@ -598,5 +632,5 @@ def start_call(
     """Begin a call's span below the current scope; `attributes` are those known before the provider is asked."""
     context = otel_context.get_current()
     outer = scope_of(context)
-    merged = {**outer.attributes, **attributes}
+    merged = {**outer.attributes, **attributes} if outer.attributes else attributes
     return LLMCall(tracer.start_span(name, context, kind, merged), context, outer, merged)

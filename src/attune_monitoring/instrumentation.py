@@ -192,7 +192,7 @@ def llm_call(
             operation, provider, model, task_type, tier, step, server_address, server_port
         )
     instrument = LLMCallInstrument(attributes, name)
-    return instrument(function) if _is_decorated(function) else instrument
+    return instrument(function) if function is not None and _is_decorated(function) else instrument
 
 
 @functools.lru_cache(maxsize=512)

@@ -208,25 +208,22 @@ class LLMCallInstrument(Instrument[LLMCall]):
     """A call of a language model."""
 
     _nothing = NO_CALL
-    # Two attributes of a dozen, in the hottest of all blocks; its run and its stage say where they stand.
-    _locates_blocks = False
-    _located = False
 
     def __init__(self, attributes: Mapping[str, Any], span_name: str) -> None:
+        # One is made for every call, so without the detour over `super()`. The place of a block would be two attributes
+        # of a dozen, in the hottest of all blocks; its run and its stage say where they stand.
         self._entries = []
+        self._code = None
+        self._to_locate = False
         self._attributes = attributes
         self._span_name = span_name
 
     def _start(self, tracer: trace.Tracer) -> LLMCall:
         if HOOKS.budget is not None:
             HOOKS.budget()
-        if self._code is not None and not self._located:
-            self._located = True
-            attributes = dict(self._attributes)
-            self._source(attributes)
-            self._attributes = attributes
         return start_call(self._attributes, self._span_name, tracer)
 
     def _named(self, name: str) -> None:
-        self._attributes = {sc.STEP_NAME: name, **self._attributes}
-        self._located = False
+        attributes = {sc.STEP_NAME: name, **self._attributes}
+        self._source(attributes)
+        self._attributes = attributes

@@ -198,17 +198,18 @@ class Recorder:
     # --- calls
     def _own_call_ended(self, span: SpanData, opened: OpenSpan | None) -> None:
         span.dialect = "attune"
-        above = (
-            opened.parent if opened is not None else self._open.get(_key(span.parent_span_id)) if self._open else None
-        )
+        above, outer = None, None
+        if opened is not None:
+            above, outer = opened.parent, opened.scope.call
+        elif self._open:
+            above = self._open.get(_key(span.parent_span_id))
         if above is not None and not above.own and not _cover(above, used=_used(span.attributes)):
             return
-        outer = opened.scope.call if opened is not None else None
         if sc.DELEGATED in span.attributes:
             if isinstance(outer, LLMCall):
                 outer.delegate()
             return
-        if isinstance(outer, LLMCall):
+        if outer is not None and isinstance(outer, LLMCall):
             if not _used(span.attributes):
                 return  # the call around it knows as much, and writes the record
             span.attributes = {**outer.delegate(), **span.attributes}

@@ -291,17 +291,20 @@ class WorkflowRunRecord(msgspec.Struct, frozen=True):
 
 def format_time(nanoseconds: int) -> str:
     """Return RFC 3339 in UTC with microseconds and `Z`, for a time in nanoseconds since the epoch."""
-    global _second_cache
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    known, text = _second_cache
+    global _known_second
+    second, text = _known_second
+    rest = nanoseconds - second
     # Calls cluster within a second: formatting the date again for each would cost as much as encoding the line.
-    if known != seconds:
-        text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        _second_cache = (seconds, text)
+    if not 0 <= rest < 1_000_000_000:
+        rest = nanoseconds % 1_000_000_000
+        second = nanoseconds - rest
+        text = datetime.fromtimestamp(second // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _known_second = (second, text)
     return f"{text}.{rest // 1000:06d}Z"
 
 
-_second_cache: tuple[int, str] = (-1, "")
+_known_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
+"""Its beginning in nanoseconds, and as text."""
 
 
 def parse_time(text: str) -> datetime:
@@ -327,17 +330,18 @@ def encode_line(line: Mapping[str, Any]) -> bytes:
 def encode_call(record: LLMCallRecord) -> bytes:
     """Return `encode_line(record.to_dict())`, in a third of the time: the comparison with defaults is msgspec's."""
     values = msgspec.structs.astuple(record)
-    given = record.metadata
-    old = values[: len(_CALL_OLD) - 1]
-    extra = _CallExtra(*values[len(_CALL_OLD) :])
-    cost = old[12]
-    if cost is None or not -math.inf < cost < math.inf or old[10] is None or old[11] is None:
-        extra.unknown = [key for key, value in zip(_CALL_UNKNOWABLE, old[10:13], strict=True) if not _is_known(value)]
-        known = [value if _is_known(value) else msgspec.UNSET for value in old[10:13]]
-        old = (*old[:10], *known, *old[13:])
+    given = values[_METADATA]
     if ATTUNE in given or record.pid is None:
         return encode_line(record.to_dict())  # not of a process of ours: rare, and its block may have to be left out
-    metadata = dict(given)
+    old = values[:_METADATA]
+    extra = _CallExtra(*values[_METADATA + 1 :])
+    input_tokens, output_tokens, cost = old[_UNKNOWABLE_PART]
+    if input_tokens is None or output_tokens is None or cost is None or not -math.inf < cost < math.inf:
+        found = dict(zip(_CALL_UNKNOWABLE, old[_UNKNOWABLE_PART], strict=True))
+        extra.unknown = [key for key, value in found.items() if not _is_known(value)]
+        known = [value if _is_known(value) else msgspec.UNSET for value in found.values()]
+        old = (*old[: _UNKNOWABLE_PART.start], *known, *old[_UNKNOWABLE_PART.stop :])
+    metadata = given.copy()
     if record.run_id is not None:
         metadata.setdefault("run_id", record.run_id)
     metadata[ATTUNE] = extra
@@ -514,6 +518,10 @@ def _defaults(record: type[_Record], first: str, *, leave: tuple[str, ...] = ())
 
 
 _CALL_UNKNOWABLE = ("input_tokens", "output_tokens", "estimated_cost")
+_UNKNOWABLE_PART = slice(
+    LLMCallRecord.__struct_fields__.index("input_tokens"), LLMCallRecord.__struct_fields__.index("estimated_cost") + 1
+)
+_METADATA = LLMCallRecord.__struct_fields__.index("metadata")
 _UNKNOWABLE = frozenset({"input_tokens", "output_tokens", "cost"})
 _CALL_FIELDS = _converters(LLMCallRecord)
 _CALL_NEW = _defaults(LLMCallRecord, "trace_id")

@@ -44,7 +44,7 @@ class KeepRecords(Sampler):
     ) -> SamplingResult:
         """Decide as the wrapped sampler does, but never drop."""
         if self._samples_roots and not parent_context:
-            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
+            return SamplingResult(_SAMPLED, attributes)
         result = self.sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
         if result.decision is Decision.DROP:
             return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
@@ -54,6 +54,8 @@ class KeepRecords(Sampler):
         """Return the description of the wrapped sampler, and what is added."""
         return f"KeepRecords({self.sampler.get_description()})"
 
+
+_SAMPLED = Decision.RECORD_AND_SAMPLE  # looking up a member of an enumeration takes as long as a call
 
 GIVEN_IDS: ContextVar[tuple[int | None, int | None]] = ContextVar("attune-given-ids", default=(None, None))
 """Trace id and span id of the span that is about to be started, where a record names them."""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation import _SPAN_KEY
@@ -55,18 +56,13 @@ class Budget(Protocol):
         """Take a call that has ended."""
 
 
-class Scope:
+class Scope(msgspec.Struct, eq=False):
     """What holds for all that runs inside: what calls inherit, the run, the LLM call and the budget around it."""
 
-    __slots__ = ("attributes", "budget", "call", "run")
-
-    def __init__(
-        self, attributes: Mapping[str, Any], run: Run | None, call: object | None, budget: Budget | None = None
-    ) -> None:
-        self.attributes = attributes
-        self.run = run
-        self.call = call
-        self.budget = budget
+    attributes: Mapping[str, Any]
+    run: Run | None
+    call: object | None
+    budget: Budget | None = None
 
 
 NO_SCOPE = Scope({}, None, None)
@@ -75,7 +71,7 @@ NO_SCOPE = Scope({}, None, None)
 def scope_of(context: Context | None = None) -> Scope:
     """Return the scope that a context (the current one by default) lies in."""
     found = (otel_context.get_current() if context is None else context).get(_KEY)
-    return found if isinstance(found, Scope) else NO_SCOPE
+    return found if type(found) is Scope else NO_SCOPE  # isinstance() would ask the metaclass, which is slow
 
 
 def with_scope(context: Context, scope: Scope, span: Span | None = None) -> Context:

@@ -137,10 +137,9 @@ class _Budget(Instrument[Spending]):
     """Each entry, or call of the decorated function, has the whole limit."""
 
     _nothing = _NOTHING
-    _locates_blocks = False
 
     def __init__(self, name: str, limit_usd: float, on_exceed: OnExceed) -> None:
-        super().__init__()
+        super().__init__(locates_blocks=False)
         self._name = name
         self._limit_usd = limit_usd
         self._on_exceed = on_exceed

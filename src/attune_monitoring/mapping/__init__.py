@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cost import Pricer, cost_attributes
+from .cost import Pricer, add_cost, cost_attributes
 from .dialects import Kind, dialect_of, kind_of, normalise
 from .record import call_record, call_span
 from .span import Origin, SpanData
@@ -12,6 +12,7 @@ __all__ = [
     "Origin",
     "Pricer",
     "SpanData",
+    "add_cost",
     "call_record",
     "call_span",
     "cost_attributes",

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from attune_monitoring import semconv as sc
 
-__all__ = ["Pricer", "cost_attributes"]
+__all__ = ["Pricer", "add_cost", "cost_attributes"]
 
 
 class Pricer(Protocol):
@@ -35,20 +35,13 @@ class Pricer(Protocol):
 
 
 def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: bool, at: float) -> dict[str, Any]:
-    """Return cost, source, baseline and tier of a call whose other attributes are given; `at`: epoch seconds.
-
-    The baseline is what the same tokens cost at the provider's premium model. Where the cost itself is not known there
-    is none: nothing can be saved against what is not known.
-    """
+    """Return cost, source, baseline and tier of a call whose other attributes are given; `at`: epoch seconds."""
     get = attributes.get
-    used = get(sc.INPUT_TOKENS)
-    output = get(sc.OUTPUT_TOKENS)
-    given = get(sc.COST)
     cost, source, baseline, tier = pricing.quote(
         get(sc.PROVIDER),
         get(sc.RESPONSE_MODEL) or get(sc.REQUEST_MODEL),
-        used,
-        output,
+        get(sc.INPUT_TOKENS),
+        get(sc.OUTPUT_TOKENS),
         get(sc.CACHE_READ_TOKENS, 0),
         get(sc.CACHE_WRITE_TOKENS, 0),
         get(sc.CACHE_WRITE_1H_TOKENS, 0),
@@ -56,14 +49,29 @@ def cost_attributes(attributes: Mapping[str, Any], pricing: Pricer, *, failed: b
         get(sc.SERVICE_TIER),
         at,
     )
-    if given is not None:
-        cost, source = given, get(sc.COST_SOURCE, "caller")
-    elif not get(sc.USAGE_COMPLETE, True):
-        cost = None
-    elif used is None and output is None and failed:
-        return {sc.COST_SOURCE: "none", sc.TIER: tier}
-    if cost is None:
-        return {sc.COST_SOURCE: "unknown", sc.TIER: tier}
-    if baseline is None:
-        return {sc.COST: cost, sc.COST_SOURCE: source, sc.TIER: tier}
-    return {sc.COST: cost, sc.COST_SOURCE: source, sc.BASELINE_COST: baseline, sc.TIER: tier}
+    priced = dict(attributes)
+    add_cost(priced, cost, source, baseline, failed=failed)
+    priced[sc.TIER] = tier
+    return {key: priced[key] for key in (sc.COST, sc.COST_SOURCE, sc.BASELINE_COST, sc.TIER) if key in priced}
+
+
+def add_cost(
+    attributes: dict[str, Any], cost: float | None, source: str, baseline: float | None, *, failed: bool
+) -> None:
+    """Add to a call's attributes what a price list quotes for it; a cost that stands there already is kept.
+
+    The baseline is what the same tokens cost at the provider's premium model. Where the cost itself is not known there
+    is none: nothing can be saved against what is not known.
+    """
+    if attributes.get(sc.COST) is not None:
+        attributes.setdefault(sc.COST_SOURCE, "caller")
+    elif cost is not None and attributes.get(sc.USAGE_COMPLETE, True):
+        attributes[sc.COST] = cost
+        attributes[sc.COST_SOURCE] = source
+    else:
+        used = sc.INPUT_TOKENS in attributes or sc.OUTPUT_TOKENS in attributes
+        complete = attributes.get(sc.USAGE_COMPLETE, True)
+        attributes[sc.COST_SOURCE] = "none" if failed and complete and not used else "unknown"
+        return
+    if baseline is not None:
+        attributes[sc.BASELINE_COST] = baseline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -25,19 +25,18 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
     """
     attributes = span.attributes
     values = _BLANK.copy()
+    values[_METADATA] = {}
+    values[_CHAIN] = []
+    values[_REASONS] = []
+    values[_ATTEMPTS] = []
+    values[_CONTENT] = _content(attributes) if content else {}
     # Over the attributes that are there, not over all that could be: this runs in the caller's thread.
     for key, value in attributes.items():
         if key in _PLACES:
             values[_PLACES[key]] = value
-    found = values[_REASONS]
-    values[_REASONS] = [] if found is None else _texts(found)
-    found = values[_CHAIN]
-    values[_CHAIN] = [] if found is None else _texts(found)
-    found = values[_ATTEMPTS]
-    values[_ATTEMPTS] = [] if found is None else json_list(found)
-    found = values[_FIRST_TOKEN]
-    if found is not None:
-        values[_FIRST_TOKEN] = _milliseconds(found)
+        elif key in _READ:
+            place, read = _READ[key]
+            values[place] = read(value)
     span_id = span.span_id
     values[_CALL_ID] = span_id or uuid.uuid4().hex
     values[_TIMESTAMP] = format_time(span.end_ns)
@@ -53,7 +52,8 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
         values[_COST_SOURCE] = "unknown" if values[_COST] is None else "caller"
     elif source == "reported":
         values[_ACTUAL_COST] = values[_COST]
-    values[_FALLBACK_USED] = values[_ORIGINAL_MODEL] is not None
+    if values[_ORIGINAL_MODEL] is not None:
+        values[_FALLBACK_USED] = True
     if span.failed:
         values[_ERROR_TYPE] = values[_ERROR_TYPE] or "_OTHER"
         values[_ERROR_MESSAGE] = _error_message(span)
@@ -61,15 +61,13 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
     else:
         values[_ERROR_TYPE] = None
         values[_SUCCESS] = not values[_CANCELLED]
-    metadata = attributes.get(sc.METADATA)
-    values[_METADATA] = {} if metadata is None else json_object(metadata)
     values[_IDS] = span.trace_id, span_id, span.parent_span_id
     values[_MADE_BY] = span.dialect, span.scope, span.scope_version
     values[_PROCESS] = origin.service, origin.host, origin.pid, origin.under_pytest
-    values[_CONTENT] = _content(attributes) if content else {}
     record = LLMCallRecord(*values)
-    handed_in = attributes.get(sc.RECORD)
-    return record if handed_in is None else record.updated(json_object(handed_in))
+    if sc.RECORD in attributes:
+        return record.updated(json_object(attributes[sc.RECORD]))
+    return record
 
 
 def call_span(record: LLMCallRecord) -> SpanData:
@@ -227,7 +225,6 @@ _REASONS = _place("finish_reasons")
 _ATTEMPTS = _place("attempts")
 _IDS = slice(_place("trace_id"), _place("parent_span_id") + 1)
 _MADE_BY = slice(_place("dialect"), _place("scope_version") + 1)
-_FIRST_TOKEN = _place("time_to_first_token_ms")
 _PROCESS = slice(_place("service"), _place("under_pytest") + 1)
 _PLACES: dict[str, int] = {
     sc.WORKFLOW_NAME: _place("workflow_name"),
@@ -265,20 +262,22 @@ _PLACES: dict[str, int] = {
     sc.PROJECT: _place("project"),
     sc.CODE_FILE: _place("source_file"),
     sc.CODE_LINE: _place("source_line"),
-    sc.FINISH_REASONS: _REASONS,
-    sc.FALLBACK_CHAIN: _CHAIN,
-    sc.ATTEMPTS: _ATTEMPTS,
-    sc.TIME_TO_FIRST_CHUNK: _FIRST_TOKEN,
 }
 """Which attributes a record has, and where: the place of the field among the record's."""
+_READ: dict[str, tuple[int, Callable[[Any], Any]]] = {
+    sc.FINISH_REASONS: (_REASONS, _texts),
+    sc.FALLBACK_CHAIN: (_CHAIN, _texts),
+    sc.ATTEMPTS: (_ATTEMPTS, json_list),
+    sc.TIME_TO_FIRST_CHUNK: (_place("time_to_first_token_ms"), _milliseconds),
+    sc.METADATA: (_METADATA, json_object),
+}
+"""The same of those that are written differently in a record, and how they are read."""
 
 
 def _blank() -> list[Any]:
     """The values of a record of which nothing is known yet, in the order of its fields."""
     record = LLMCallRecord("", "", provider="unknown", tier="unknown", input_tokens=None, output_tokens=None)
-    values = list(msgspec.structs.astuple(msgspec.structs.replace(record, estimated_cost=None)))
-    values[_REASONS] = values[_CHAIN] = values[_ATTEMPTS] = None
-    return values
+    return list(msgspec.structs.astuple(msgspec.structs.replace(record, estimated_cost=None)))
 
 
 _BLANK = _blank()

@@ -152,16 +152,21 @@ class Pricing:
             if pair is None or not pair[0] <= at < pair[1]:
                 pair = self._resolve_pair(provider, model, service_tier, at)
             _, _, entry, premium, tier = pair
-            usage = (
-                input_tokens,
-                output_tokens,
-                cache_read_tokens,
-                cache_write_tokens,
-                cache_write_1h_tokens,
-                server_tool_calls,
-            )
-            usd = _usd(entry, *usage)
-            baseline = nan if premium is None else _usd(premium, *usage)
+            special = cache_read_tokens or cache_write_tokens or cache_write_1h_tokens or server_tool_calls
+            if not special and input_tokens and output_tokens and input_tokens > 0 < output_tokens:
+                usd = _plain_usd(entry, input_tokens, output_tokens)
+                baseline = nan if premium is None else _plain_usd(premium, input_tokens, output_tokens)
+            else:
+                usage = (
+                    input_tokens,
+                    output_tokens,
+                    cache_read_tokens,
+                    cache_write_tokens,
+                    cache_write_1h_tokens,
+                    server_tool_calls,
+                )
+                usd = _usd(entry, *usage)
+                baseline = nan if premium is None else _usd(premium, *usage)
             return usd if usd < inf else None, entry[4], baseline if baseline < inf else None, tier
         except Exception:
             return None, "table", None, self.tier(provider, model)
@@ -364,6 +369,17 @@ def _usd(
         if server_tool_calls:
             usd += server_tool_calls * per_search
     return usd / 1e6
+
+
+def _plain_usd(entry: _Entry, input_tokens: int, output_tokens: int) -> float:
+    """`_usd` of some input and some output and nothing else, which is what nearly all calls use."""
+    band = entry[2]
+    if band is None:
+        return nan
+    for candidate in entry[3]:
+        if input_tokens > candidate[0]:
+            band = candidate
+    return (band[7] + input_tokens * band[1] + output_tokens * band[2]) / 1e6
 
 
 def _check_names(provider: str | None, model: str) -> None:
