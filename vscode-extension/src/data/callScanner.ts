@@ -4,7 +4,7 @@ import { anyNumber, eachText, found, isNull, passBlanks, plainText, QUOTE, whole
 import { Draft, PLACEHOLDER_USER, TRUNCATED_REASONS } from './callTable';
 import * as C from './columns';
 import type { Names } from './names';
-import { FieldReader, span } from './fields';
+import { FieldReader, span, type Span } from './fields';
 import { isText } from './objects';
 import { timeIn } from './times';
 
@@ -235,8 +235,7 @@ export class CallScanner extends FieldReader {
     if (draft.estimatedUnknown) draft.estimated = NaN;
     const run = inner.start ? inner : outer;
     draft.run = run.end > run.start && run.start ? run.hash || 1 : 0;
-    draft.hasRunKey = metadata.hasRunKey &&
-      !(inner.start && outer.start && isText(b, inner.start, inner.end, b.subarray(outer.start, outer.end)));
+    draft.hasRunKey = metadata.hasRunKey && !(inner.start && outer.start && isSame(b, inner, outer));
   }
 }
 
@@ -246,4 +245,10 @@ function countInto(draft: Draft, b: Uint8Array, p: number, place: number): numbe
   const end = wholeNumber(b, p);
   if (end >= 0) draft.counts[place] = found.number;
   return end;
+}
+
+function isSame(b: Uint8Array, one: Span, other: Span): boolean {
+  if (one.hash !== other.hash || one.end - one.start !== other.end - other.start) return false;
+  for (let i = one.start, j = other.start; i < one.end; i++, j++) if (b[i] !== b[j]) return false;
+  return true;
 }

@@ -42,9 +42,9 @@ export class Draft {
 
   /** Back to a call of which nothing is known. `series`: the names that it then has. */
   reset(series: Uint32Array): void {
-    this.series.set(series);
-    this.who.fill(0);
-    this.counts.fill(0);
+    for (let place = 0; place < series.length; place++) this.series[place] = series[place]!;
+    for (let place = 0; place < this.counts.length; place++) this.counts[place] = 0;
+    this.who[0] = this.who[1] = 0;
     this.estimated = 0;
     this.actual = NaN;
     this.baseline = NaN;

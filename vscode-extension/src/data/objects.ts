@@ -14,11 +14,38 @@ class Key {
   next: Key | null = null;
   other: Key | null = null;
 
+  /** The same bytes by fours, which are compared in a quarter of the time. */
+  private readonly words: Int32Array;
+
   constructor(
     /** With its closing quote. */
     readonly bytes: Uint8Array,
     readonly field: number,
-  ) {}
+  ) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.words = Int32Array.from({ length: bytes.length >> 2 }, (_, word) => view.getInt32(word * 4, true));
+  }
+
+  isAt(b: Uint8Array, p: number): boolean {
+    const { bytes, words } = this;
+    if (p + bytes.length > b.length) return false;
+    const view = viewOf(b);
+    let i = 0;
+    for (; i < words.length; i++) if (view.getInt32(p + i * 4, true) !== words[i]) return false;
+    for (i *= 4; i < bytes.length; i++) if (b[p + i] !== bytes[i]) return false;
+    return true;
+  }
+}
+
+let viewed = new Uint8Array();
+let view = new DataView(viewed.buffer);
+
+function viewOf(b: Uint8Array): DataView {
+  if (b !== viewed) {
+    viewed = b as Uint8Array<ArrayBuffer>;
+    view = new DataView(b.buffer, b.byteOffset, b.length);
+  }
+  return view;
 }
 
 const decoder = new TextDecoder('latin1');
@@ -43,9 +70,9 @@ export abstract class ObjectReader {
     for (;;) {
       if (b[p] !== QUOTE) return -1;
       let key = last.next;
-      if (key === null || !isAt(b, p + 1, key.bytes)) {
+      if (key === null || !key.isAt(b, p + 1)) {
         const { other } = last;
-        key = other !== null && isAt(b, p + 1, other.bytes) ? other : this.keyAt(b, p);
+        key = other !== null && other.isAt(b, p + 1) ? other : this.keyAt(b, p);
         if (key === null) return -1;
         last.other = last.next;
         last.next = key;
@@ -75,7 +102,7 @@ export abstract class ObjectReader {
   }
 
   private keyAt(b: Uint8Array, p: number): Key | null {
-    for (const key of this.known) if (isAt(b, p + 1, key.bytes)) return key;
+    for (const key of this.known) if (key.isAt(b, p + 1)) return key;
     const end = passText(b, p);
     if (end < 0 || b.subarray(p, end).includes(BACKSLASH)) return null;
     const bytes = b.slice(p + 1, end);
