@@ -37,12 +37,12 @@ class Key {
   }
 }
 
-let viewed = new Uint8Array();
-let view = new DataView(viewed.buffer);
+let viewed: Uint8Array = new Uint8Array();
+let view: DataView = new DataView(viewed.buffer);
 
 function viewOf(b: Uint8Array): DataView {
   if (b !== viewed) {
-    viewed = b as Uint8Array<ArrayBuffer>;
+    viewed = b;
     view = new DataView(b.buffer, b.byteOffset, b.length);
   }
   return view;

@@ -3,12 +3,14 @@
 // code-server is VS Code in a browser: the same workbench, the same extension host. Its npm package wants a compiler for
 // two of its modules and downloads for others, so it is installed in the steps that need the first only.
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const VERSION = '4.100.3'; // VS Code 1.100.3, the last one for Node 20
+const STEPS = 2; // counts the changes of how it is installed
+const RIPGREP = '1.18.0'; // what VS Code searches with; its own package downloads it from elsewhere
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
 
 /** Says why the tests in an editor cannot run here. */
@@ -42,7 +44,7 @@ export function editor() {
   const major = Number(process.versions.node.split('.')[0]);
   if (major !== 20) throw new Missing(`code-server ${VERSION} needs Node 20, this is ${process.version}`);
   if (process.platform !== 'linux') throw new Missing(`code-server is tried on Linux only, this is ${process.platform}`);
-  const folder = join(cacheFolder(), `code-server-${VERSION}`);
+  const folder = join(cacheFolder(), `code-server-${VERSION}-${STEPS}`);
   const entry = join(folder, 'node_modules/code-server/out/node/entry.js');
   if (existsSync(entry)) return entry;
   mkdirSync(cacheFolder(), { recursive: true });
@@ -52,11 +54,13 @@ export function editor() {
   try {
     process.stderr.write(`installing code-server ${VERSION} into ${folder}\n`);
     writeFileSync(join(work, 'package.json'), '{"private":true}');
-    npm(work, 'install', '--no-save', '--ignore-scripts', `code-server@${VERSION}`);
+    const ripgrep = `@vscode/ripgrep-linux-${process.arch}`;
+    npm(work, 'install', '--no-save', '--ignore-scripts', `code-server@${VERSION}`, `${ripgrep}@${RIPGREP}`);
     npm(work, 'rebuild', 'argon2');
     const inner = join(work, 'node_modules/code-server/lib/vscode');
     npm(inner, 'install', '--omit=dev', '--ignore-scripts');
     npm(inner, 'rebuild', '@vscode/spdlog', 'native-watchdog');
+    cpSync(join(work, 'node_modules', ripgrep, 'bin'), join(inner, 'node_modules/@vscode/ripgrep/bin'), { recursive: true });
     rename(work, folder);
   } catch (error) {
     throw new Missing(`code-server ${VERSION} could not be installed: ${error.message}`);

@@ -5,7 +5,7 @@ import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
 import '@vscode-elements/elements/dist/vscode-option/index.js';
 import '@vscode-elements/elements/dist/vscode-single-select/index.js';
 import '@vscode-elements/elements/dist/vscode-textfield/index.js';
-import type { ReactNode, Ref } from 'react';
+import type { ReactNode, Ref, RefCallback } from 'react';
 
 export function Icon({ name, className = '' }: { readonly name: string; readonly className?: string }): ReactNode {
   return <span className={`codicon codicon-${name} ${className}`} aria-hidden="true" />;
@@ -61,7 +61,7 @@ export function TextField({ label, value, placeholder = '', onInput, onChange, o
     <vscode-textfield
       className={className} label={label} value={value} placeholder={placeholder}
       onInput={(event) => onInput?.(valueOf(event.currentTarget))}
-      onChange={(event) => onChange?.(valueOf(event.currentTarget))}
+      ref={onChangeOf((element) => onChange?.(valueOf(element)))}
       onBlur={() => onBlur?.()}
     >
       {children}
@@ -75,7 +75,7 @@ export function Checkbox({ label, checked, onChange }: {
   return (
     <vscode-checkbox
       label={label} checked={checked}
-      onChange={(event) => { onChange((event.currentTarget as HTMLElement & { checked: boolean }).checked); }}
+      ref={onChangeOf((element) => { onChange((element as HTMLElement & { checked: boolean }).checked); })}
     />
   );
 }
@@ -97,10 +97,10 @@ export function Select<V extends string>({ label, value, choices, onChange, clas
   return (
     <vscode-single-select
       className={className} label={label} value={value}
-      onChange={(event) => {
-        const chosen = choices.find((choice) => choice.value === valueOf(event.currentTarget));
+      ref={onChangeOf((element) => {
+        const chosen = choices.find((choice) => choice.value === valueOf(element));
         if (chosen && chosen.value !== value) onChange(chosen.value);
-      }}
+      })}
     >
       {choices.map((choice) => (
         <vscode-option key={choice.value} value={choice.value} selected={choice.value === value}>{choice.label}</vscode-option>
@@ -120,6 +120,16 @@ export function Segments<V extends string>({ label, value, choices, onChange }: 
       ))}
     </div>
   );
+}
+
+/** Hears of changes at the element itself: those of these elements do not bubble, so React's own listeners miss them. */
+function onChangeOf(changed: (element: HTMLElement) => void): RefCallback<HTMLElement> {
+  return (element) => {
+    if (!element) return undefined;
+    const listener = (): void => { changed(element); };
+    element.addEventListener('change', listener);
+    return () => { element.removeEventListener('change', listener); };
+  };
 }
 
 function valueOf(element: HTMLElement): string {

@@ -97,7 +97,7 @@ describe('the panel', () => {
     expect(screen.getByText(/Alert watcher not running: last check 3 hours ago/)).toBeTruthy();
     const select = document.querySelector('vscode-single-select[label=Folder], vscode-single-select');
     Object.defineProperty(select, 'value', { value: '/home/ada/api/.empathy', configurable: true, writable: true });
-    fireEvent.change(select as Element);
+    fireEvent(select as Element, new Event('change'));
     await drawn();
     expect(of(asked, 'chooseFolder')).toEqual([{ type: 'chooseFolder', path: '/home/ada/api/.empathy' }]);
   });

@@ -19,7 +19,8 @@ const click = async (element: Element): Promise<void> => {
 const saved = (asked: readonly Question[]): Partial<Settings>[] => asked.flatMap((question) => (question.type === 'saveSettings' ? [question.settings] : []));
 const change = async (element: Element | null | undefined, property: 'value' | 'checked', value: unknown): Promise<void> => {
   Object.defineProperty(element, property, { value, configurable: true, writable: true });
-  fireEvent.change(element as Element);
+  // As these elements do it: the event does not bubble.
+  fireEvent(element as Element, new Event('change'));
   await drawn();
 };
 
