@@ -1,7 +1,7 @@
 /** A call's line to a draft of its row, without JSON.parse and without making a text. */
 
 import { anyNumber, eachText, found, isNull, passBlanks, plainText, QUOTE, wholeNumber } from './bytes';
-import { Draft, PLACEHOLDER_USER, TRUNCATED_REASONS } from './callTable';
+import { Draft, isLarge, PLACEHOLDER_USER, TRUNCATED_REASONS } from './callTable';
 import * as C from './columns';
 import type { Names } from './names';
 import { FieldReader, span, type Span } from './fields';
@@ -243,7 +243,10 @@ export class CallScanner extends FieldReader {
 function countInto(draft: Draft, b: Uint8Array, p: number, place: number): number {
   if (isNull(b, p)) return p + 4;
   const end = wholeNumber(b, p);
-  if (end >= 0) draft.counts[place] = found.number;
+  if (end >= 0) {
+    draft.counts[place] = found.number;
+    if (isLarge(found.number)) draft.hasLarge = true;
+  }
   return end;
 }
 

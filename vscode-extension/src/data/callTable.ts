@@ -1,6 +1,6 @@
 /** The calls of one segment: what was read of each line becomes a row here, by whichever way it was read. */
 
-import { Chunk, COUNTS, Flag, SERIES, type Dictionary } from './columns';
+import { Chunk, COUNTS, Flag, LARGE, SERIES, type Dictionary } from './columns';
 import * as C from './columns';
 import { hashOf } from './names';
 import type { CallRecord } from './records';
@@ -17,6 +17,8 @@ export class Draft {
   readonly who = new Uint32Array(2);
   /** In the order of COUNTS. */
   readonly counts = new Float64Array(COUNTS.length);
+  /** One of the counts does not fit into 32 bits. */
+  hasLarge = false;
   time = 0;
   /** NaN where it is not there, or not known. */
   estimated = 0;
@@ -42,9 +44,10 @@ export class Draft {
 
   /** Back to a call of which nothing is known. `series`: the names that it then has. */
   reset(series: Uint32Array): void {
-    for (let place = 0; place < series.length; place++) this.series[place] = series[place]!;
-    for (let place = 0; place < this.counts.length; place++) this.counts[place] = 0;
+    this.series.set(series);
+    this.counts.fill(0);
     this.who[0] = this.who[1] = 0;
+    this.hasLarge = false;
     this.estimated = 0;
     this.actual = NaN;
     this.baseline = NaN;
@@ -62,7 +65,8 @@ export class CallTable {
   hasLocalTimes = false;
   private readonly tuple = new Uint32Array(2);
 
-  constructor(readonly dictionary: Dictionary) {}
+  /** `room`: an empty chunk that may be used. */
+  constructor(readonly dictionary: Dictionary, private room: Chunk | null = null) {}
 
   get length(): number {
     return this.chunks.reduce((rows, chunk) => rows + chunk.length, 0);
@@ -73,7 +77,9 @@ export class CallTable {
     let chunk = this.chunks.at(-1);
     let row = chunk ? chunk.next(offset) : -1;
     if (!chunk || row < 0) {
-      chunk = new Chunk(offset);
+      chunk = this.room ?? new Chunk(offset);
+      chunk.empty(offset);
+      this.room = null;
       this.chunks.push(chunk);
       row = chunk.next(offset);
     }
@@ -81,14 +87,7 @@ export class CallTable {
     const cost = Number.isNaN(draft.actual) ? draft.estimated : draft.actual;
     chunk.cost[row] = cost;
     chunk.baseline[row] = Number.isNaN(cost) ? NaN : draft.baseline;
-    const { counts } = draft;
-    chunk.setCount('input', row, draft.inputUnknown ? 0 : counts[0]!);
-    chunk.setCount('output', row, draft.outputUnknown ? 0 : counts[1]!);
-    chunk.setCount('latency', row, counts[2]!);
-    chunk.setCount('cacheRead', row, counts[3]!);
-    chunk.setCount('cacheWrite', row, counts[4]!);
-    chunk.setCount('reasoning', row, counts[5]!);
-    chunk.setCount('retries', row, counts[6]!);
+    this.addCounts(draft, chunk, row);
     if (draft.cancelled || draft.success) draft.series[C.ERROR] = 0;
     chunk.series[row] = this.dictionary.series.of(draft.series);
     this.tuple[C.USER] = draft.hasPlaceholderUser && !draft.isOfToday ? 0 : draft.who[C.USER]!;
@@ -96,6 +95,20 @@ export class CallTable {
     chunk.who[row] = this.dictionary.who.of(this.tuple);
     chunk.run[row] = draft.run;
     chunk.flags[row] = flagsOf(draft);
+  }
+
+  private addCounts({ counts, hasLarge, inputUnknown, outputUnknown }: Draft, chunk: Chunk, row: number): void {
+    if (inputUnknown) counts[0] = 0;
+    if (outputUnknown) counts[1] = 0;
+    chunk.input[row] = counts[0]!;
+    chunk.output[row] = counts[1]!;
+    chunk.latency[row] = counts[2]!;
+    chunk.cacheRead[row] = counts[3]!;
+    chunk.cacheWrite[row] = counts[4]!;
+    chunk.reasoning[row] = counts[5]!;
+    chunk.retries[row] = counts[6]!;
+    if (!hasLarge) return;
+    for (const [place, name] of COUNTS.entries()) if (isLarge(counts[place]!)) chunk.setLarge(name, row, counts[place]!);
   }
 
   addRecord(record: CallRecord, offset: number): void {
@@ -113,6 +126,7 @@ export class CallTable {
       record.input ?? 0, record.output ?? 0, record.latency, record.cacheRead ?? 0, record.cacheWrite ?? 0, record.reasoning ?? 0,
       record.retries,
     ]);
+    draft.hasLarge = draft.counts.some(isLarge);
     draft.series.set([
       record.workflow, record.step, record.provider, record.model, record.tier, record.project, record.task, record.errorType,
     ].map((text) => names.of(text ?? '')));
@@ -134,6 +148,10 @@ export class CallTable {
     draft.isOfToday = record.pid !== null || record.dialect !== null;
     return draft;
   }
+}
+
+export function isLarge(count: number): boolean {
+  return !(count >= 0 && count < LARGE);
 }
 
 export function runHash(id: string): number {

@@ -46,8 +46,8 @@ export class Reader {
     return this.alone(source, from, until);
   }
 
-  close(): void {
-    this.pool?.close();
+  async close(): Promise<void> {
+    await this.pool?.close();
   }
 
   private async alone({ file, table }: Source, from: number, until: number): Promise<Part> {
@@ -71,9 +71,10 @@ export class Reader {
     for (let begin = from; begin < until; ) {
       const found = begin + RANGE < until ? await lineEnd(file, begin + RANGE, until) : until;
       const end = found < 0 ? until : found;
+      const length = end - begin;
       const job = pool.run({ path, kind, from: begin, until: end });
       // Whoever waits for the first one to fail hears of the others as well.
-      job.then(() => this.progress(end - begin), () => undefined);
+      job.then(() => this.progress(length), () => undefined);
       running.push(job);
       ends.push(end);
       begin = end;
@@ -101,6 +102,7 @@ interface Waiting {
 
 class Pool {
   private readonly workers: readonly Worker[];
+  private readonly lost = new Set<Worker>();
   private readonly idle: Worker[];
   private readonly waiting: Waiting[] = [];
   private readonly running = new Map<Worker, Waiting>();
@@ -111,14 +113,15 @@ class Pool {
   }
 
   run(job: Job): Promise<Done> {
+    if (this.lost.size === this.workers.length) return Promise.reject(new Error('no worker is left'));
     return new Promise((resolve, reject) => {
       this.waiting.push({ job, resolve, reject });
       this.next();
     });
   }
 
-  close(): void {
-    for (const worker of this.workers) void worker.terminate();
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 
   private worker(workerFile: string): Worker {
@@ -138,13 +141,12 @@ class Pool {
 
   /** What waits must not wait for a worker that never comes back. */
   private fail(worker: Worker, error: Error): void {
+    this.lost.add(worker);
     this.running.get(worker)?.reject(error);
     this.running.delete(worker);
-    if (this.running.size === 0 && this.idle.every((one) => one === worker)) {
-      for (const waiting of this.waiting.splice(0)) waiting.reject(error);
-    }
     const place = this.idle.indexOf(worker);
     if (place >= 0) this.idle.splice(place, 1);
+    if (this.lost.size === this.workers.length) for (const waiting of this.waiting.splice(0)) waiting.reject(error);
   }
 
   private next(): void {

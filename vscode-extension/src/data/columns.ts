@@ -46,30 +46,56 @@ export type Count = (typeof COUNTS)[number];
 export class Chunk {
   length = 0;
   /** Milliseconds since the epoch. */
-  time = new Float64Array(FIRST_ROWS);
+  time: Float64Array<ArrayBuffer>;
   /** USD; NaN is not known. */
-  cost = new Float64Array(FIRST_ROWS);
+  cost: Float64Array<ArrayBuffer>;
   /** USD; NaN where it or the cost is not known. */
-  baseline = new Float64Array(FIRST_ROWS);
+  baseline: Float64Array<ArrayBuffer>;
   /** Bytes from `base` to the beginning of the line. */
-  place = new Uint32Array(FIRST_ROWS);
-  input = new Uint32Array(FIRST_ROWS);
-  output = new Uint32Array(FIRST_ROWS);
-  latency = new Uint32Array(FIRST_ROWS);
-  cacheRead = new Uint32Array(FIRST_ROWS);
-  cacheWrite = new Uint32Array(FIRST_ROWS);
-  reasoning = new Uint32Array(FIRST_ROWS);
-  retries = new Uint32Array(FIRST_ROWS);
-  series = new Uint32Array(FIRST_ROWS);
-  who = new Uint32Array(FIRST_ROWS);
+  place: Uint32Array<ArrayBuffer>;
+  input: Uint32Array<ArrayBuffer>;
+  output: Uint32Array<ArrayBuffer>;
+  latency: Uint32Array<ArrayBuffer>;
+  cacheRead: Uint32Array<ArrayBuffer>;
+  cacheWrite: Uint32Array<ArrayBuffer>;
+  reasoning: Uint32Array<ArrayBuffer>;
+  retries: Uint32Array<ArrayBuffer>;
+  series: Uint32Array<ArrayBuffer>;
+  who: Uint32Array<ArrayBuffer>;
   /** Hash of the run's id; 0 is none. */
-  run = new Uint32Array(FIRST_ROWS);
-  flags = new Uint16Array(FIRST_ROWS);
+  run: Uint32Array<ArrayBuffer>;
+  flags: Uint16Array<ArrayBuffer>;
   earliest = Infinity;
   latest = -Infinity;
   readonly large = new Map<number, number>();
 
-  constructor(readonly base: number) {}
+  /** `rows`: room for so many at first. */
+  constructor(public base: number, rows = FIRST_ROWS) {
+    this.time = new Float64Array(rows);
+    this.cost = new Float64Array(rows);
+    this.baseline = new Float64Array(rows);
+    this.place = new Uint32Array(rows);
+    this.input = new Uint32Array(rows);
+    this.output = new Uint32Array(rows);
+    this.latency = new Uint32Array(rows);
+    this.cacheRead = new Uint32Array(rows);
+    this.cacheWrite = new Uint32Array(rows);
+    this.reasoning = new Uint32Array(rows);
+    this.retries = new Uint32Array(rows);
+    this.series = new Uint32Array(rows);
+    this.who = new Uint32Array(rows);
+    this.run = new Uint32Array(rows);
+    this.flags = new Uint16Array(rows);
+  }
+
+  /** Forgets its rows, so that others can stand in the same room. */
+  empty(base: number): void {
+    this.base = base;
+    this.length = 0;
+    this.earliest = Infinity;
+    this.latest = -Infinity;
+    this.large.clear();
+  }
 
   /** Makes room for a row and returns its place; -1 where the chunk is full. */
   next(offset: number): number {
@@ -79,11 +105,8 @@ export class Chunk {
     return this.length++;
   }
 
-  setCount(column: Count, row: number, value: number): void {
-    if (value >= 0 && value < LARGE) {
-      this[column][row] = value;
-      return;
-    }
+  /** For a value that does not fit into its column. */
+  setLarge(column: Count, row: number, value: number): void {
     this[column][row] = LARGE;
     this.large.set(row * COUNTS.length + COUNTS.indexOf(column), value);
   }
@@ -101,11 +124,6 @@ export class Chunk {
 
   offset(row: number): number {
     return this.base + this.place[row]!;
-  }
-
-  /** Gives back the room behind the last row. */
-  trim(): void {
-    for (const name of COLUMNS) this.replace(name, this[name].slice(0, this.length));
   }
 
   replace(name: Column, array: Growable): void {

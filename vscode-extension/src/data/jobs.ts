@@ -1,7 +1,7 @@
 /** One range of a segment, read with a dictionary of its own: what a worker does. */
 
-import { Dictionary } from './columns';
 import { CallTable } from './callTable';
+import { Chunk, CHUNK_ROWS, Dictionary } from './columns';
 import type { Growable } from './growth';
 import { packDictionary, packTable, type PackedDictionary, type PackedTable } from './pack';
 import { openFile, readForward } from './reading';
@@ -28,9 +28,13 @@ export interface Done {
   readonly inode: bigint;
 }
 
+/** All jobs of a worker use the same, one after the other: what grows leaves memory behind that nobody gives back. */
+let room: Chunk | null = null;
+
 export async function readRange(job: Job): Promise<Done> {
   const dictionary = new Dictionary();
-  const table = job.kind === 'calls' ? new CallTable(dictionary) : new RunTable(dictionary);
+  room ??= new Chunk(0, CHUNK_ROWS);
+  const table = job.kind === 'calls' ? new CallTable(dictionary, room) : new RunTable(dictionary);
   const file = await openFile(job.path);
   if (!file) throw new Error(`${job.path} is gone`);
   try {

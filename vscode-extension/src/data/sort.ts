@@ -36,21 +36,32 @@ export class Orders {
 
   /** The rows that a filter shows, in order. */
   shown(filter: Filter, sort: Sort): Uint32Array {
-    const { chunks } = this.snapshot;
-    const reached = chunks.map((chunk) => filter.reaches(chunk));
     const order = this.of(sort);
-    const found = new Uint32Array(order.length);
-    let count = 0;
+    const { marks, count } = this.marked(filter);
+    const found = new Uint32Array(count);
     const backwards = sort.column === 'time' && !sort.descending;
-    for (let i = 0; i < order.length; i++) {
+    for (let i = 0, next = 0; next < count; i++) {
       const id = order[backwards ? order.length - 1 - i : i]!;
-      const place = id >>> 16;
-      if (!reached[place]) continue;
-      const chunk = chunks[place]!;
-      const row = id & (CHUNK_ROWS - 1);
-      if (filter.counts(chunk, row) && filter.shows(chunk, row)) found[count++] = id;
+      if (marks[id] === 1) found[next++] = id;
     }
-    return found.subarray(0, count);
+    return found;
+  }
+
+  /** By row, whether a filter shows it; asked in the order of the files, in which the columns lie. */
+  private marked(filter: Filter): { readonly marks: Uint8Array; readonly count: number } {
+    const { chunks } = this.snapshot;
+    const marks = new Uint8Array(chunks.length * CHUNK_ROWS);
+    let count = 0;
+    chunks.forEach((chunk, place) => {
+      if (!filter.reaches(chunk)) return;
+      const first = idOf(place, 0);
+      for (let row = 0; row < chunk.length; row++) {
+        if (!filter.counts(chunk, row) || !filter.shows(chunk, row)) continue;
+        marks[first + row] = 1;
+        count += 1;
+      }
+    });
+    return { marks, count };
   }
 
   private of(sort: Sort): Uint32Array<ArrayBuffer> {

@@ -106,7 +106,7 @@ export class Store {
         }
       }
     } finally {
-      reader.close();
+      await reader.close();
     }
     this.unkept += done;
     return live;

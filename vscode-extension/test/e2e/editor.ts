@@ -54,7 +54,6 @@ export class Editor {
     readonly workspace: string,
     private readonly context: BrowserContext,
     private readonly server: ChildProcess,
-    private readonly port: number,
     private readonly home: string,
     /** What a policy of the page refused, in any frame. */
     readonly violations: string[],
@@ -93,14 +92,21 @@ export class Editor {
     });
     const page = context.pages()[0] ?? (await context.newPage());
     page.setDefaultTimeout(30_000);
-    const editor = new Editor(page, workspace, context, server, port, home, violations);
-    await editor.reload();
+    await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(workspace)}`);
+    const editor = new Editor(page, workspace, context, server, home, violations);
+    await editor.drawn();
     return editor;
   }
 
-  /** Open the workspace (again), and wait until its extensions run. */
+  /** End the window and begin it anew, as its users do: what it keeps is written first. */
   async reload(): Promise<void> {
-    await this.page.goto(`http://127.0.0.1:${this.port}/?folder=${encodeURIComponent(this.workspace)}`);
+    const loaded = this.page.waitForEvent('load');
+    await this.command('Developer: Reload Window');
+    await loaded;
+    await this.drawn();
+  }
+
+  private async drawn(): Promise<void> {
     await this.page.locator('.monaco-workbench').waitFor();
     await this.page.locator('.statusbar-item').first().waitFor();
   }

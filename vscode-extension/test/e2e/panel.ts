@@ -45,7 +45,7 @@ export class Panel {
 
   /** Wait until a figure is shown; figures come by themselves and later. */
   async shows(name: 'cost' | 'calls' | 'successRate' | 'averageLatency', text: string): Promise<void> {
-    await expect.poll(() => this.figure(name).textContent(), { timeout: 30_000 }).toBe(text);
+    await expect.poll(() => this.figure(name).textContent()).toBe(text);
   }
 
   card(title: string): Locator {
@@ -81,6 +81,13 @@ export class Panel {
   async clearFilters(): Promise<void> {
     await this.frame.getByRole('button', { name: 'Clear all' }).click();
     await this.settled();
+  }
+
+  /** Close what is open, and show all calls again. */
+  async reset(): Promise<void> {
+    await this.feed.or(this.frame.getByRole('heading', { level: 2 })).first().focus();
+    await this.editor.page.keyboard.press('Escape');
+    if ((await this.button('Clear all').count()) > 0) await this.clearFilters();
   }
 
   button(name: string): Locator {

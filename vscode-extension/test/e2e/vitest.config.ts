@@ -8,5 +8,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 180_000,
+    // How long something may take to appear on a busy machine.
+    expect: { poll: { timeout: 30_000 } },
   },
 });

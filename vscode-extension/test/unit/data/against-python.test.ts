@@ -105,7 +105,7 @@ describe.skipIf(!PYTHON).each(['America/New_York', 'Asia/Kolkata'])(`the figures
 
 function groups(what: string, found: readonly Group[], { data }: Summary): void {
   // What has no name is called so there.
-  const named = data.groups.map((group) => ({ ...group, name: group.name.replace(/^\(no \w+\)$/, '') }));
+  const named = data.groups.map((group): Totals & { readonly name: string } => Object.assign({}, group, { name: group.name.replace(/^\(no \w+\)$/, '') }));
   expect(found.map(({ name }) => name).sort(), what).toEqual(named.map(({ name }) => name).sort());
   for (const group of found) same(`${what} ${group.name}`, group, named.find(({ name }) => name === group.name)!);
 }

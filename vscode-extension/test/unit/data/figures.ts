@@ -26,9 +26,11 @@ export interface Question {
 }
 export type Values = Record<string, number | null>;
 export interface Answer { readonly of: readonly string[] }
+/** A group's labels and its values. */
+export type Row = Answer & { readonly values: Values };
 export interface Case { readonly time_zone: string; readonly now: string; readonly questions: readonly Question[] }
 
-export async function answersTo(folder: string, { questions, now }: Case): Promise<(Answer & Values)[][]> {
+export async function answersTo(folder: string, { questions, now }: Case): Promise<Row[][]> {
   const store = new Store(folder, null, null);
   await store.look(() => undefined);
   return questions.map((question) => {
@@ -37,7 +39,7 @@ export async function answersTo(folder: string, { questions, now }: Case): Promi
     // The one window of the panel that begins at a local midnight of today.
     if (window?.calendar === 'day' && !window.back && !window.time_zone) {
       const today = periodOf({ name: 'today' }, Date.parse(question.now ?? now), null);
-      for (const answer of answers) Object.assign(answer, { window: `${today.since} ${today.until}` });
+      for (const { values } of answers) Object.assign(values, { since: today.since, until: today.until });
     }
     return answers;
   });
@@ -54,20 +56,20 @@ class Asked {
     this.period = { since: momentOf(question.since, -Infinity), until: momentOf(question.until, Infinity) };
   }
 
-  answers(): (Answer & Values)[] {
+  answers(): Row[] {
     switch (this.question.figures) {
       case 'calls':
         return this.calls();
       case 'notes': {
         const { skippedLines, duplicates, tests } = this.snapshot.notes;
-        return [{ of: [], duplicates, tests, skipped: skippedLines } as Answer & Values];
+        return [{ of: [], values: { duplicates, tests, skipped: skippedLines } }];
       }
       default:
         return this.runs();
     }
   }
 
-  private calls(): (Answer & Values)[] {
+  private calls(): Row[] {
     const { dictionary, chunks, segments } = this.snapshot;
     const filter = new Filter(dictionary, this.period, NO_FILTERS, this.question.include_tests ?? false);
     const found = new Map<string, { of: string[]; sums: Values; ok: number[]; first: number[] }>();
@@ -87,8 +89,8 @@ class Asked {
     });
     const shown = this.shown(filter);
     return [...found.values()].map(({ of, sums, ok, first }) => ({
-      of, ...sums, ...rates(sums), ...durations('latency', ok), ...durations('first_token', first), ...shown.get(JSON.stringify(of)),
-    }) as Answer & Values);
+      of, values: { ...sums, ...rates(sums), ...durations('latency', ok), ...durations('first_token', first), ...shown.get(JSON.stringify(of)) },
+    }));
   }
 
   /** The figures as the panel counts them, where the groups are of the series. */
@@ -128,7 +130,7 @@ class Asked {
     }
   }
 
-  private runs(): (Answer & Values)[] {
+  private runs(): Row[] {
     const found = new Map<string, { of: string[]; sums: Values; took: number[] }>();
     const add = (of: string[], sums: Values, took: number): void => {
       const key = JSON.stringify(of);
@@ -145,7 +147,7 @@ class Asked {
       if (this.question.figures === 'runs') addRun(run, this.question.group_by, add);
       else addStages(run, this.question.group_by, add);
     }
-    return [...found.values()].map(({ of, sums, took }) => ({ of, ...sums, ...durations('duration', took) }) as Answer & Values);
+    return [...found.values()].map(({ of, sums, took }) => ({ of, values: { ...sums, ...durations('duration', took) } }));
   }
 
   private line(segment: string, offset: number): string {

@@ -1,6 +1,6 @@
 /** The columns are kept, and used again only where they are what the files say. */
 
-import { appendFileSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -29,8 +29,7 @@ function dataset(workerFile: string | null = null): Dataset {
   return new Dataset({ folder, storage, workerFile, now: () => NOW });
 }
 
-async function write(): Promise<void> {
-  const { mkdirSync } = await import('node:fs');
+function write(): void {
   mkdirSync(folder);
   const old = { timestamp: '2026-01-11T03:47:00.400225', user_id: 'workflow', metadata: {} };
   const calls = [call(), call({ workflow_name: 'négligé', input_tokens: 5_000_000_000, estimated_cost: 1e-7 }), call(old),
@@ -42,12 +41,12 @@ async function write(): Promise<void> {
 
 async function seen(of: Dataset): Promise<unknown> {
   const { rows } = await of.page(ALL, NEWEST_FIRST, 0, 100, true);
-  const { revision: _, readAt: __, ...overview } = of.overview(ALL, null, true);
+  const overview = { ...of.overview(ALL, null, true), revision: 0 };
   return { rows, overview, notes: of.reading.notes };
 }
 
 async function keptFile(): Promise<string> {
-  await write();
+  write();
   const first = dataset();
   await first.refresh();
   await first.close();
@@ -127,8 +126,7 @@ describe('a file that is damaged', () => {
 
   test('or of another folder is not used', async () => {
     const path = await keptFile();
-    const { mkdirSync } = await import('node:fs');
-    const other = join(top, 'other');
+      const other = join(top, 'other');
     mkdirSync(other);
     const elsewhere = new Dataset({ folder: other, storage, workerFile: null });
     writeFileSync(join(other, 'llm_calls.jsonl'), `${call()}\n`);
@@ -141,7 +139,7 @@ describe('a file that is damaged', () => {
 });
 
 test('a storage that cannot be written is no harm', async () => {
-  await write();
+  write();
   writeFileSync(storage, '');
   const one = dataset();
   await one.refresh();
@@ -160,9 +158,8 @@ describe('big files', () => {
   });
   afterAll(() => rmSync(bundle, { recursive: true, force: true }));
 
-  async function big(): Promise<void> {
-    const { mkdirSync } = await import('node:fs');
-    mkdirSync(folder);
+  function big(): void {
+      mkdirSync(folder);
     const lines = Array.from({ length: 42_000 }, (_, i) => call({
       call_id: `c${i}`, timestamp: new Date(NOW - 86_400_000 + i * 1000).toISOString(), workflow_name: `w${i % 7}`,
       session_id: `s${i % 999}`, input_tokens: i, estimated_cost: i % 10 ? i / 1000 : undefined, success: i % 5 !== 0,
@@ -172,7 +169,7 @@ describe('big files', () => {
   }
 
   test('are read by workers to the same columns, and so without them', async () => {
-    await big();
+    big();
     const alone = new Dataset({ folder, storage: null, workerFile: null, now: () => NOW });
     const together = new Dataset({ folder, storage: null, workerFile: join(bundle, 'worker.cjs'), now: () => NOW });
     const without = new Dataset({ folder, storage: null, workerFile: join(bundle, 'missing.cjs'), now: () => NOW });
@@ -188,7 +185,7 @@ describe('big files', () => {
   }, 120_000);
 
   test('are kept by themselves', async () => {
-    await big();
+    big();
     const one = dataset(join(bundle, 'worker.cjs'));
     await one.refresh();
     expect(readdirSync(storage)).toHaveLength(1);

@@ -29,7 +29,7 @@ function mutated(count: number): string[] {
       text = text.slice(0, at) + PIECES[below(PIECES.length)]! + text.slice(at + below(3));
     }
     // Half of a pair is no text.
-    return text.toWellFormed().replaceAll('\ufffd', '');
+    return new TextDecoder().decode(new TextEncoder().encode(text)).replaceAll('\ufffd', '');
   });
 }
 
