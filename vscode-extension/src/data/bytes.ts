@@ -6,6 +6,8 @@
  * no function looks beyond it.
  */
 
+import { mixed } from './names';
+
 export const QUOTE = 34;
 export const COMMA = 44;
 export const COLON = 58;
@@ -21,8 +23,6 @@ const NULL = 110;
 const TRUE = 116;
 const FALSE = 102;
 
-const BASIS = 0x811c9dc5;
-const PRIME = 0x01000193;
 /** Whole numbers with so many digits are exact as doubles. */
 const EXACT_DIGITS = 15;
 const POWERS = Array.from({ length: 23 }, (_, exponent) => 10 ** exponent);
@@ -52,15 +52,16 @@ export function passBlanks(b: Uint8Array, p: number): number {
 /** A text without escapes, from its quote to behind its other one. */
 export function plainText(b: Uint8Array, p: number): number {
   if (b[p] !== QUOTE) return -1;
-  let hash = BASIS;
+  let hash = 0;
   let bits = 0;
   let byte: number;
   for (p++; SPECIAL[(byte = b[p]!)] === 0; p++) {
-    hash = Math.imul(hash ^ byte, PRIME);
+    // Without Math.imul, which costs much until the compiler has seen it often enough.
+    hash = ((hash << 5) | (hash >>> 27)) ^ byte;
     bits |= byte;
   }
   if (byte !== QUOTE) return -1;
-  found.hash = hash >>> 0;
+  found.hash = mixed(hash);
   found.ascii = bits < 128;
   return p + 1;
 }

@@ -10,8 +10,8 @@ import type { RunTable } from './runTable';
 import { parserOf } from './telemetryParser';
 
 const THREADS = 2;
-/** Less than this is read faster than a worker begins. */
-const BIG = 24 * 1024 * 1024;
+/** Less than this is read before two workers have compiled what they run. */
+export const BIG = 128 * 1024 * 1024;
 const RANGE = 16 * 1024 * 1024;
 
 export interface Part {
@@ -31,8 +31,8 @@ export class Reader {
   private readonly pool: Pool | null;
 
   /** `bytes`: how much there is to read in all. `progress` is told how much was. */
-  constructor(workerFile: string | null, bytes: number, private readonly progress: (bytes: number) => void) {
-    this.pool = workerFile !== null && bytes >= BIG ? new Pool(workerFile) : null;
+  constructor(workerFile: string | null, bytes: number, private readonly progress: (bytes: number) => void, big = BIG) {
+    this.pool = workerFile !== null && bytes >= big ? new Pool(workerFile) : null;
   }
 
   async read(source: Source, from: number, until: number): Promise<Part> {

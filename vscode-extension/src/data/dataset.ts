@@ -28,6 +28,8 @@ export interface DatasetOptions {
   readonly storage: string | null;
   /** The bundled worker for big cold reads; null: never. */
   readonly workerFile: string | null;
+  /** How many bytes make a read a big one; as it is best by default. */
+  readonly workersFrom?: number;
   readonly now?: () => number;
 }
 
@@ -42,10 +44,10 @@ export class Dataset {
   private looking: Promise<boolean> | null = null;
   private keeping: Promise<void> = Promise.resolve();
 
-  constructor({ folder, storage, workerFile, now }: DatasetOptions) {
+  constructor({ folder, storage, workerFile, workersFrom, now }: DatasetOptions) {
     this.folder = folder;
     this.now = now ?? Date.now;
-    this.store = new Store(folder, storage, workerFile);
+    this.store = new Store(folder, storage, workerFile, workersFrom);
     this.orders = new Orders(this.store.snapshot);
   }
 

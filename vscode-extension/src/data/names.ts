@@ -5,14 +5,19 @@ import { grown } from './growth';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-const BASIS = 0x811c9dc5;
-const PRIME = 0x01000193;
+const GOLDEN = 0x9e3779b1;
 
-/** FNV-1a. */
-export function hashOf(bytes: Uint8Array, start: number, end: number, basis = BASIS): number {
-  let hash = basis;
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, PRIME);
-  return hash >>> 0;
+/** A hash of bytes; bytes.ts makes the same while it looks for the end of a text. */
+export function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0;
+  for (let i = start; i < end; i++) hash = ((hash << 5) | (hash >>> 27)) ^ bytes[i]!;
+  return mixed(hash);
+}
+
+/** Spreads what turning and adding left together. */
+export function mixed(hash: number): number {
+  const spread = Math.imul(hash, GOLDEN);
+  return (spread ^ (spread >>> 15)) >>> 0;
 }
 
 export class Names {

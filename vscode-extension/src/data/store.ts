@@ -37,6 +37,7 @@ export class Store {
     private readonly folder: string,
     private readonly storage: string | null,
     private readonly workerFile: string | null,
+    private readonly workersFrom?: number,
   ) {
     this.snapshot = this.taken(0);
   }
@@ -95,7 +96,7 @@ export class Store {
     const reader = new Reader(this.workerFile, total, (bytes) => {
       done += bytes;
       progress(Math.min(1, done / total));
-    });
+    }, this.workersFrom);
     try {
       for (const segment of segments ?? []) {
         try {

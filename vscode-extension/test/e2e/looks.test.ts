@@ -24,8 +24,8 @@ describe.skipIf(reason !== '')(`looks ${reason}`, () => {
   beforeAll(async () => {
     if ('missing' in installed) return;
     mkdirSync(IMAGES, { recursive: true });
-    project.invent(4000, 45);
-    editor = await Editor.open(installed, project.folder, { width: 1280, height: 900, reducedMotion: true });
+    project.invent(4000, 75);
+    editor = await Editor.open(installed, project.folder, { width: 1280, height: 1440, reducedMotion: true });
     panel = await Panel.open(editor);
     await panel.range('30 days');
     // The side bar takes a quarter of the window.
@@ -72,7 +72,8 @@ describe.skipIf(reason !== '')(`looks ${reason}`, () => {
     });
 
     test('nor of a call', async () => {
-      await panel.rows().nth(2).click();
+      // One of a run with several stages.
+      await panel.feed.getByRole('row').filter({ hasText: 'code-review' }).first().click();
       await panel.frame.getByRole('dialog').getByText('All fields').waitFor();
       expect(await faults()).toEqual([]);
       await picture(`call-${theme}`);

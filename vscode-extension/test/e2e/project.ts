@@ -14,7 +14,8 @@ export const hasCommandLine = existsSync(EMPATHY);
 
 export interface Totals {
   readonly calls: number;
-  readonly cost: number;
+  /** null where none of the costs is known. */
+  readonly cost: number | null;
   readonly unknown_cost_calls: number;
   readonly baseline_cost: number;
   readonly savings: number;
@@ -35,12 +36,14 @@ export interface Totals {
 export interface Summary {
   readonly totals: Totals;
   readonly before: { readonly totals?: Totals } | Totals | null;
-  readonly over_time: readonly { readonly since: string; readonly until: string; readonly cost: number; readonly calls: number }[];
+  readonly over_time: readonly { readonly since: string; readonly until: string; readonly cost: number | null; readonly calls: number }[];
   readonly groups: readonly (Totals & { readonly name: string })[];
 }
 
 export class Project {
-  readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'attune-project-')));
+  private readonly place = realpathSync(mkdtempSync(join(tmpdir(), 'attune-project-')));
+  /** Its name stands in the pictures. */
+  readonly folder = join(this.place, 'shop');
   readonly records = join(this.folder, '.empathy');
 
   constructor(private readonly timeZone = 'UTC') {
@@ -79,7 +82,7 @@ export class Project {
   }
 
   remove(): void {
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.place, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -20,7 +20,7 @@ export function RangePicker({ range, onChange }: { readonly range: Range; readon
         { value: 'today', label: t('Today') }, { value: '7d', label: t('7 days') }, { value: '30d', label: t('30 days') },
         { value: 'all', label: t('All') }, { value: 'custom', label: t('Custom') },
       ]} />
-      {range.name === 'custom' && <CustomDays key={`${range.from} ${range.to}`} from={range.from ?? ''} to={range.to ?? ''} onChange={onChange} />}
+      {range.name === 'custom' && <CustomDays from={range.from ?? ''} to={range.to ?? ''} onChange={onChange} />}
     </div>
   );
 }
@@ -28,9 +28,16 @@ export function RangePicker({ range, onChange }: { readonly range: Range; readon
 /** The days are taken together when they make a period, so half an entry asks for nothing. */
 function CustomDays({ from, to, onChange }: { readonly from: string; readonly to: string; readonly onChange: (range: Range) => void }): ReactNode {
   const [days, setDays] = useState({ from, to });
+  const [asked, setAsked] = useState({ from, to });
+  // Somebody else asked for other days. Fields made anew for it would lose the focus of who goes on to the second.
+  if (asked.from !== from || asked.to !== to) {
+    setAsked({ from, to });
+    setDays({ from, to });
+  }
   const backwards = days.from !== '' && days.to !== '' && days.from > days.to;
   const take = (): void => {
     if (days.from === '' || days.to === '' || backwards || (days.from === from && days.to === to)) return;
+    setAsked(days);
     onChange({ name: 'custom', ...days });
   };
   const field = (which: 'from' | 'to', label: string): ReactNode => (

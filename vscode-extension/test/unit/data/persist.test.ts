@@ -26,7 +26,7 @@ beforeEach(() => {
 afterEach(() => rmSync(top, { recursive: true, force: true }));
 
 function dataset(workerFile: string | null = null): Dataset {
-  return new Dataset({ folder, storage, workerFile, now: () => NOW });
+  return new Dataset({ folder, storage, workerFile, workersFrom: 1 << 20, now: () => NOW });
 }
 
 function write(): void {
@@ -171,8 +171,8 @@ describe('big files', () => {
   test('are read by workers to the same columns, and so without them', async () => {
     big();
     const alone = new Dataset({ folder, storage: null, workerFile: null, now: () => NOW });
-    const together = new Dataset({ folder, storage: null, workerFile: join(bundle, 'worker.cjs'), now: () => NOW });
-    const without = new Dataset({ folder, storage: null, workerFile: join(bundle, 'missing.cjs'), now: () => NOW });
+    const together = new Dataset({ folder, storage: null, workerFile: join(bundle, 'worker.cjs'), workersFrom: 1 << 20, now: () => NOW });
+    const without = new Dataset({ folder, storage: null, workerFile: join(bundle, 'missing.cjs'), workersFrom: 1 << 20, now: () => NOW });
     const progress: number[] = [];
     await alone.refresh();
     await together.refresh((done) => progress.push(done));
