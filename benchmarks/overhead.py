@@ -1,7 +1,8 @@
 """What instrumentation costs the thread that is instrumented, as ratios to a hand-written OpenTelemetry span.
 
 Every figure is CPU time of the calling thread for one LLM call, measured in one run: the variants take turns, round by
-round, and the median of the rounds counts. Absolute times are the machine's; the ratios are what is promised.
+round. A time is the median of the rounds; a ratio is the median of the rounds' ratios, since a machine changes its pace
+between rounds more than within one. Absolute times are the machine's; the ratios are what is promised.
 
     python benchmarks/overhead.py [--rounds 151] [--calls 80]
 """
@@ -232,8 +233,8 @@ def disabled() -> Callable[[], None]:
     return call
 
 
-def measure(variants: dict[str, Callable[[], None]], rounds: int, calls: int) -> dict[str, float]:
-    """Median CPU µs of the calling thread for one call, the variants taking turns."""
+def measure(variants: dict[str, Callable[[], None]], rounds: int, calls: int) -> dict[str, list[float]]:
+    """CPU µs of the calling thread for one call in each round, the variants taking turns."""
     times: dict[str, list[float]] = {name: [] for name in variants}
     gc.collect()
     for round_number in range(rounds + 2):
@@ -246,7 +247,12 @@ def measure(variants: dict[str, Callable[[], None]], rounds: int, calls: int) ->
             getattr(call, "after", lambda: None)()
             if round_number >= 2:
                 times[name].append(spent)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return times
+
+
+def ratio(times: dict[str, list[float]], name: str, unit: str) -> float:
+    """The median of how many times the unit's time the other took in the same round."""
+    return statistics.median(one / other for one, other in zip(times[name], times[unit], strict=True))
 
 
 def import_ratio(rounds: int = 9) -> tuple[float, float]:
@@ -279,25 +285,25 @@ def main() -> int:
             "disabled": disabled(),
         }
         times = measure(variants, options.rounds, options.calls)
-    unit = times["span by hand"]
     mine, theirs = import_ratio()
     ratios = {
-        "record": times["record"] / unit,
-        "record+metrics": times["record+metrics"] / unit,
-        "record+metrics vs by hand": times["record+metrics"] / times["everything by hand"],
-        "disabled": times["disabled"] / unit,
+        "record": ratio(times, "record", "span by hand"),
+        "record+metrics": ratio(times, "record+metrics", "span by hand"),
+        "record+metrics vs by hand": ratio(times, "record+metrics", "everything by hand"),
+        "disabled": ratio(times, "disabled", "span by hand"),
         "import": mine / theirs,
     }
+    medians = {name: statistics.median(values) for name, values in times.items()}
     print(f"{'variant':28} {'µs/call':>9}")
-    for name, spent in times.items():
+    for name, spent in medians.items():
         print(f"{name:28} {spent:9.1f}")
     print(f"{'import: ours / otel sdk, ms':28} {mine:9.1f} {theirs:.1f}")
     print(f"\n{'ratio':28} {'measured':>9} {'wanted':>8}")
     missed = 0
-    for name, ratio in ratios.items():
-        missed += ratio > WANTED[name]
-        print(f"{name:28} {ratio:9.2f} ≤ {WANTED[name]:5.2f} {'' if ratio <= WANTED[name] else '  MISSED'}")
-    print(f"\nAt most {times['record+metrics'] / 1000:.3f} ms of the 10 ms a call that the product promises at most.")
+    for name, found in ratios.items():
+        missed += found > WANTED[name]
+        print(f"{name:28} {found:9.2f} ≤ {WANTED[name]:5.2f} {'' if found <= WANTED[name] else '  MISSED'}")
+    print(f"\nAt most {medians['record+metrics'] / 1000:.3f} ms of the 10 ms a call that the product promises at most.")
     return 1 if missed else 0
 
 

@@ -54,7 +54,7 @@ function Bar({ step, first, span, onOpen }: { readonly step: Step; readonly firs
           }} />
         )}
       </span>
-      <span className="text-end text-muted">{step.outcome === 'skipped' ? t('skipped') : duration(step.end - step.begin)}</span>
+      <span className="text-end whitespace-nowrap text-muted">{step.outcome === 'skipped' ? t('skipped') : duration(step.end - step.begin)}</span>
     </>
   );
   return key && !step.here
