@@ -513,7 +513,7 @@ def _failing_actions() -> Iterator[Any]:
     yield pytest.param("email", echo(500), marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("kind", "failure"), _failing_actions())
+@pytest.mark.parametrize(("kind", "failure"), [*_failing_actions()])
 def test_no_action_tells_a_secret(
     kind: str,
     failure: Answer | None,

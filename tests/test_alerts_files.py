@@ -401,6 +401,7 @@ HOSTILE: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_with_a_message_and_runs_nothing(
     name: str, faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -541,6 +541,7 @@ def test_mistakes_in_the_file_are_told_with_their_place(tmp_path: Path, text: st
     assert problem in str(raised.value)
 
 
+@pytest.mark.slow
 def test_a_program_is_refused_what_another_one_has_spent(run_program):
     code = """
         import sys

@@ -23,6 +23,8 @@ from harness import Finished
 from otlp_receiver import closed_port
 from signoz_server import EMAIL, PASSWORD, SigNoz, serve
 
+pytestmark = pytest.mark.slow  # programs and servers of their own
+
 ROOT = Path(__file__).parents[1]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 SECRETS = {

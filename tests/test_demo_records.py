@@ -37,6 +37,7 @@ def runs(folder: Path, written: Written) -> list[WorkflowRunRecord]:
     return TelemetryStore(folder).get_workflows(limit=COUNT)
 
 
+@pytest.mark.slow
 def test_it_writes_as_many_calls_as_asked_for_and_reports_them(calls, runs, written):
     assert (len(calls), written.calls, len(runs)) == (COUNT, COUNT, written.runs)
     assert written.cost == pytest.approx(sum(call.cost or 0 for call in calls))

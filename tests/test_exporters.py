@@ -136,6 +136,7 @@ def test_headers_of_one_backend_are_not_sent_to_another(monkeypatch: pytest.Monk
         assert all(headers["x-other"] == "second" and "x-key" not in headers for headers in other.headers)
 
 
+@pytest.mark.slow
 def test_one_dead_backend_holds_nothing_back_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
     with receive() as dead, receive() as alive:
         dead.hold.clear()

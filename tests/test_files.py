@@ -163,6 +163,7 @@ def test_a_folder_that_cannot_be_written_costs_records_and_not_the_thread(storag
     assert ids(read_lines(storage)) == [1]
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_writes_what_waits_in_the_background(
     storage: Path, run_program: RunProgram, read_lines: ReadLines
 ) -> None:

@@ -243,6 +243,7 @@ class TestInstruments:
         assert len(points) <= MAX_SERIES + 1
         assert sum(points.values()) == MAX_SERIES + 50
 
+    @pytest.mark.slow
     def test_what_waits_is_bounded_and_none_of_it_is_lost(self, meter):
         record = _call()
         for _ in range(MAX_PENDING + 10):

@@ -20,6 +20,8 @@ from attune_monitoring.signoz.queries import Envelope
 from otlp_receiver import closed_port
 from signoz_server import SCHEMAS, SigNoz, serve
 
+pytestmark = pytest.mark.slow  # programs and servers of their own
+
 TOOL = runpy.run_path(str(Path(__file__).parent.parent / "tools" / "query_panels.py"))
 COUNT = sum(len(board.spec.panels) for board in dashboards())
 RESERVED = {f"{edge}_timestamp{unit}" for edge in ("start", "end") for unit in ("", "_ms", "_nano")} | {

@@ -282,6 +282,7 @@ class TestReadingCalls:
         record = LLMCallRecord.from_dict(line)
         assert (record.provider, record.call_id) == ("openai", "c")
 
+    @pytest.mark.slow
     @given(st.dictionaries(st.sampled_from(LLMCallRecord.__struct_fields__), ANYTHING))
     def test_whatever_a_line_holds_a_record_comes_out_that_can_be_written(self, fields):
         record = LLMCallRecord.from_dict({**fields, **CALL})

@@ -159,6 +159,7 @@ def test_where_the_folder_takes_no_file_the_user_s_cache_does(tmp_path, monkeypa
     assert everything(folder) == rebuilt(folder, tmp_path / "fresh")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
 def test_without_room_on_any_disk_it_works_in_memory(tmp_path):
     write(tmp_path, *records(2_000))

@@ -21,6 +21,8 @@ from attune_monitoring.sampling import GIVEN_IDS, GivenIds, KeepRecords
 from harness import ReadLines
 from otlp_receiver import Receiver, receive
 
+pytestmark = pytest.mark.slow  # programs and servers of their own
+
 RUNS = 300
 """Of which 10% are some 30: none or a third of them would be a chance of less than 1 in 10¹²."""
 PER_RUN = 3

@@ -27,6 +27,8 @@ from attune_monitoring.signoz.service_key import ServiceKey, read_key
 from otlp_receiver import closed_port
 from signoz_server import EMAIL, PASSWORD, SigNoz, serve
 
+pytestmark = pytest.mark.slow  # programs and servers of their own
+
 ROOT = Path(__file__).parents[1]
 CHANNELS = {
     "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T0/B0/slacksecret",

@@ -183,6 +183,7 @@ def test_what_a_server_cannot_be_asked_is_told_before_it_is_asked(empathy, argum
     assert (ran.status, says in ran.err, "Traceback" in ran.err) == (status, True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("server_name", "title"), [("signoz", "SigNoz"), ("prometheus", "Prometheus")])
 def test_a_server_that_is_away_is_told(empathy, server_name, title):
     with closed_port() as url:

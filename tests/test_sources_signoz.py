@@ -373,6 +373,7 @@ def spent(dollars: float) -> Callable[[str], dict[str, Any]]:
     return select
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named_by", ["option", "environment"])
 def test_rules_are_tested_against_the_server(alerts, monkeypatch, named_by):
     with signoz(spent(7.5)) as url:
@@ -404,6 +405,7 @@ def test_a_backtest_asks_the_server(alerts):
     assert (failures["episodes"], failures["errors"]) == ([], 0)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_told_by_each_rule(alerts):
     with closed_port() as url:
         status, out, err = alerts("test", "--source", "prometheus", "--url", url, "--format", "json")

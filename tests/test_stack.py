@@ -360,6 +360,7 @@ def test_the_merges_of_clickhouse_fit_into_its_pool() -> None:
     assert max(int(element.text or "") for element in free) <= slots
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bounds", "counts", "q", "expected"),
     [

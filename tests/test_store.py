@@ -318,6 +318,7 @@ def test_never_forces_nothing(storage: Path, synced: list[int]) -> None:
     assert synced == []
 
 
+@pytest.mark.slow
 def test_interval_forces_many_lines_at_once_in_the_background(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, seen = os.fsync, threading.Event()
     sizes: list[int] = []

@@ -495,6 +495,7 @@ class TestQuery:
         assert [empathy("query", sql)[0] for sql in examples] == [0, 0, 0]
 
 
+@pytest.mark.slow
 class TestArchive:
     def test_it_says_what_it_moves_and_asks(self, empathy, store):
         store.log_call(call())

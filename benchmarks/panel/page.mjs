@@ -3,27 +3,27 @@
 /** Runs in every frame. Times are ms since the epoch, so that those of one frame can be set against those of another. */
 export function notes() {
   const now = () => performance.timeOrigin + performance.now();
-  const noted = { enter: NaN, click: NaN, figures: NaN, overview: NaN, charts: [] };
+  const noted = { enter: NaN, begin: NaN, overview: NaN, figures: NaN, charts: [] };
   window.noted = noted;
 
   window.addEventListener('keydown', (event) => {
     if (event.key === 'Enter') noted.enter = performance.timeOrigin + event.timeStamp;
   }, true);
 
-  // The first time that the figures are there. Observers of a document stay when its content is written anew; listeners go.
-  new MutationObserver((_, observer) => {
-    if (!document.querySelector('[data-figure=calls]')) return;
-    observer.disconnect();
-    requestAnimationFrame(() => setTimeout(() => (noted.figures = now())));
-  }).observe(document, { childList: true, subtree: true });
-
-  // When the first answer with figures arrives.
+  // The page's own script is the one that listens; what was listened to or observed before, in the empty page, is gone by then.
   const listen = window.addEventListener;
   window.addEventListener = function (type, ...more) {
     if (type === 'message') {
+      noted.begin = now();
+      // When the first answer with figures arrives, and when they are painted.
       listen.call(this, type, ({ data }) => {
         if (Number.isNaN(noted.overview) && data?.kind === 'answered' && data.answer?.totals) noted.overview = now();
       });
+      new MutationObserver((_, observer) => {
+        if (!document.querySelector('[data-figure=calls]')) return;
+        observer.disconnect();
+        requestAnimationFrame(() => setTimeout(() => { if (Number.isNaN(noted.figures)) noted.figures = now(); }));
+      }).observe(document, { childList: true, subtree: true });
     }
     return listen.call(this, type, ...more);
   };

@@ -1,6 +1,7 @@
 /** Combinations of numbers that occur often, each kept once and known by a number of its own. */
 
 import { grown } from './growth';
+import { mixed } from './names';
 
 export class Tuples {
   size = 0;
@@ -45,11 +46,9 @@ export class Tuples {
 
   private hash(from: Uint32Array, at: number): number {
     let hash = 0;
-    for (let i = 0; i < this.width; i++) {
-      hash = Math.imul(hash ^ from[at + i]!, 0x9e3779b1);
-      hash ^= hash >>> 15;
-    }
-    return hash >>> 0;
+    // As for names: turned, and multiplied only once.
+    for (let i = 0; i < this.width; i++) hash = ((hash << 13) | (hash >>> 19)) ^ from[at + i]!;
+    return mixed(hash);
   }
 
   private add(from: Uint32Array, at: number): number {
