@@ -25,6 +25,7 @@ from attune_monitoring.sources.local import LocalSource
 from markdown_blocks import blocks
 from otlp_receiver import closed_port
 from same_traffic import NOW, SPIKE, openmetrics, recorded
+from signoz_tables import database
 from test_sources_prometheus import running
 from test_sources_signoz import KEY, Warehouse, signoz
 
@@ -52,12 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         except pytest.skip.Exception as reason:
             servers["prometheus"] = str(reason)
         try:
-            chdb = pytest.importorskip(
-                "chdb.session", reason="the embedded ClickHouse is not installed (chdb-core-lite)"
-            )
-            session = chdb.Session(str(tmp_path_factory.mktemp("clickhouse")))
-            stack.callback(session.close)
-            warehouse = Warehouse(session)
+            warehouse = Warehouse(database())
             warehouse.take(delta)
             servers["signoz"] = stack.enter_context(signoz(warehouse.select))
         except pytest.skip.Exception as reason:

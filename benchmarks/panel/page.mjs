@@ -3,7 +3,7 @@
 /** Runs in every frame. Times are ms since the epoch, so that those of one frame can be set against those of another. */
 export function notes() {
   const now = () => performance.timeOrigin + performance.now();
-  const noted = { enter: NaN, begin: NaN, overview: NaN, figures: NaN, charts: [] };
+  const noted = { enter: NaN, waited: NaN, begin: NaN, overview: NaN, figures: NaN, charts: [] };
   window.noted = noted;
 
   window.addEventListener('keydown', (event) => {
@@ -15,6 +15,8 @@ export function notes() {
   window.addEventListener = function (type, ...more) {
     if (type === 'message') {
       noted.begin = now();
+      // How long the browser took to start the editor's service worker, through which all pages of webviews come.
+      noted.waited = performance.getEntriesByType('navigation')[0]?.workerStart ?? 0;
       // When the first answer with figures arrives, and when they are painted.
       listen.call(this, type, ({ data }) => {
         if (Number.isNaN(noted.overview) && data?.kind === 'answered' && data.answer?.totals) noted.overview = now();
@@ -49,7 +51,7 @@ export function notes() {
       const [calls, count] = [text('[data-figure=calls]'), rows()];
       return () => text('[data-figure=calls]') !== calls && rows() !== count && !document.querySelector('.codicon-modifier-spin, .skeleton');
     },
-    /** More rows than a page has... as many as fill the list are drawn. */
+    /** The virtual list is there, and its rows hold something. */
     list: () => () => document.querySelectorAll('[role=grid] [role=rowgroup] [role=row] [role=gridcell]:nth-child(4)').length > 0
       && document.querySelector('[role=grid] [role=rowgroup][style]') !== null,
   };

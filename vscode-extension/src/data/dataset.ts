@@ -77,16 +77,15 @@ export class Dataset {
 
   async page(view: View, sort: Sort, offset: number, limit: number, includeTests: boolean): Promise<Page> {
     const { snapshot } = this.store;
-    const shown = await this.shown(view, sort, includeTests);
     const from = Math.max(0, Math.floor(offset));
-    const ids = shown.subarray(from, from + Math.min(MOST_ROWS, Math.max(0, Math.floor(limit))));
-    return { revision: snapshot.revision, total: shown.length, offset: from, rows: Array.from(ids, (id) => rowFrom(snapshot, id)) };
+    const { ids, total } = this.shown(view, sort, includeTests, from, Math.min(MOST_ROWS, Math.max(0, Math.floor(limit))));
+    return { revision: snapshot.revision, total, offset: from, rows: Array.from(ids, (id) => rowFrom(snapshot, id)) };
   }
 
   /** All rows of a view, in portions. */
   async *rows(view: View, sort: Sort, includeTests: boolean): AsyncGenerator<readonly Row[]> {
     const { snapshot } = this.store;
-    const shown = await this.shown(view, sort, includeTests);
+    const { ids: shown } = this.shown(view, sort, includeTests);
     for (let from = 0; from < shown.length; from += PORTION) {
       yield Array.from(shown.subarray(from, from + PORTION), (id) => rowFrom(snapshot, id));
       await new Promise(setImmediate);
@@ -123,12 +122,12 @@ export class Dataset {
     await this.save();
   }
 
-  private async shown(view: View, sort: Sort, includeTests: boolean): Promise<Uint32Array> {
+  private shown(view: View, sort: Sort, includeTests: boolean, from = 0, limit = Infinity): { readonly ids: Uint32Array; readonly total: number } {
     const { snapshot } = this.store;
     if (this.orders.snapshot !== snapshot) this.orders = this.orders.after(snapshot);
     const now = this.now();
     const period = counted(periodOf(view.range, now, oldestIn(snapshot)), view.range, now);
-    return this.orders.shown(new Filter(snapshot.dictionary, period, view.filters, includeTests), sort);
+    return this.orders.shown(new Filter(snapshot.dictionary, period, view.filters, includeTests), sort, from, limit);
   }
 
   private async bytesOf(key: RecordKey): Promise<Uint8Array> {

@@ -34,17 +34,20 @@ export class Orders {
     return new Orders(snapshot);
   }
 
-  /** The rows that a filter shows, in order. */
-  shown(filter: Filter, sort: Sort): Uint32Array {
+  /** The rows that a filter shows, in order: so many from a place on, and how many there are in all. */
+  shown(filter: Filter, sort: Sort, from = 0, limit = Infinity): { readonly ids: Uint32Array; readonly total: number } {
     const order = this.of(sort);
     const { marks, count } = this.marked(filter);
-    const found = new Uint32Array(count);
+    const ids = new Uint32Array(Math.max(0, Math.min(limit, count - from)));
     const backwards = sort.column === 'time' && !sort.descending;
-    for (let i = 0, next = 0; next < count; i++) {
+    if (ids.length === 0) return { ids, total: count };
+    for (let i = 0, place = -from; place < ids.length; i++) {
       const id = order[backwards ? order.length - 1 - i : i]!;
-      if (marks[id] === 1) found[next++] = id;
+      if (marks[id] !== 1) continue;
+      if (place >= 0) ids[place] = id;
+      place += 1;
     }
-    return found;
+    return { ids, total: count };
   }
 
   /** By row, whether a filter shows it; asked in the order of the files, in which the columns lie. */
