@@ -28,7 +28,7 @@ demo: $(RUNTIME) ## Record a small simulated pipeline and show what was recorded
 test: $(DEV) lint type ## Everything: lint, types, security, all tests, coverage above 90%
 	@echo "bandit"
 	@$(BIN)/bandit -q -c pyproject.toml -r src
-	@$(PYTEST) -n $(JOBS) --cov --cov-report=term --cov-fail-under=90
+	@$(PYTEST) -n $(JOBS) --dist loadgroup --cov --cov-report=term --cov-fail-under=90
 	@$(MAKE) --no-print-directory test-panel
 
 test-fast: $(DEV) ## The tests that take no time

@@ -22,7 +22,7 @@ from signoz_querier import Shown, ask, ask_sql
 from signoz_tables import Warehouse
 from signoz_worlds import Chosen, Quantile, World, Worlds, run_program
 
-pytestmark = pytest.mark.slow  # two demos and a database
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("panels")]
 
 BOARDS = {dashboard.name.removeprefix("attune-"): dashboard for dashboard in dashboards()}
 PANELS = [(board, key) for board, dashboard in BOARDS.items() for key in dashboard.spec.panels]

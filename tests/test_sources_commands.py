@@ -29,6 +29,8 @@ from signoz_tables import database
 from test_sources_prometheus import running
 from test_sources_signoz import KEY, Warehouse, signoz
 
+pytestmark = pytest.mark.xdist_group("sources-commands")  # what they share takes long to make
+
 DOCS = Path(__file__).parent.parent / "docs"
 RULES, GUIDE = DOCS / "examples" / "alerts.yaml", DOCS / "guides" / "OTEL_INTEGRATION.md"
 UNKNOWN = {"savings", "savings_percent", "retry_waste", "fallback_waste"}

@@ -37,6 +37,8 @@ from otlp_receiver import black_hole
 from prometheus_program import require
 from test_sources import COUNTERS, HISTOGRAMS, traffic
 
+pytestmark = pytest.mark.xdist_group("prometheus")  # what they share takes long to make
+
 HOUR = Window.of("1h")
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
 """What was before the server began is on this day."""
