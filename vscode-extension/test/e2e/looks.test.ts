@@ -44,6 +44,9 @@ describe.skipIf(reason !== '')(`looks ${reason}`, () => {
   }
 
   async function picture(name: string): Promise<void> {
+    await panel.frame.locator('html').evaluate((html) => {
+      for (const element of [html, ...html.querySelectorAll('*')]) element.scrollTop = 0;
+    });
     await editor.page.screenshot({ path: join(IMAGES, `panel-${name}.png`), animations: 'disabled' });
   }
 

@@ -1,4 +1,4 @@
-/** Stands in for the editor in a plain browser: its colours, and a host. ?theme=dark&state=normal&place=editor */
+/** Stands in for the editor in a plain browser: its colors, and a host. ?theme=dark&state=normal&place=editor */
 
 import type { State } from './host';
 import { fakeEditor, STATES } from './host';

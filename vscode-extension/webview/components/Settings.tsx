@@ -44,8 +44,8 @@ export function Settings({ settings }: { readonly settings: Values }): ReactNode
             : <code>{settings.folder === '' ? '.empathy' : settings.folder}</code>}
         </div>
       </Setting>
-      <Setting title={t('Chart colours')} text={t('The colours of the charts.')}>
-        <Select label={t('Chart colours')} value={settings.chartTheme} choices={CHART_THEMES.map((theme) => ({ value: theme, label: themeText(theme) }))}
+      <Setting title={t('Chart colors')} text={t('The colors of the charts.')}>
+        <Select label={t('Chart colors')} value={settings.chartTheme} choices={CHART_THEMES.map((theme) => ({ value: theme, label: themeText(theme) }))}
           onChange={(chartTheme) => { save({ chartTheme }); }} />
         {settings.chartTheme === 'custom' && <Colors colors={settings.chartColors} onChange={(chartColors) => { save({ chartColors }); }} />}
       </Setting>
@@ -81,10 +81,10 @@ function Colors({ colors, onChange }: { readonly colors: readonly string[]; read
         <span key={index} className="inline-flex items-center">
           <input type="color" className="h-6 w-9 border border-line bg-transparent p-0" aria-label={t('Colour {0}', index + 1)} defaultValue={color}
             onBlur={(event) => { if (event.target.value !== color) onChange(colors.map((old, at) => (at === index ? event.target.value : old))); }} />
-          <IconButton icon="close" label={t('Remove colour {0}', index + 1)} onClick={() => { onChange(colors.filter((_, at) => at !== index)); }} />
+          <IconButton icon="close" label={t('Remove color {0}', index + 1)} onClick={() => { onChange(colors.filter((_, at) => at !== index)); }} />
         </span>
       ))}
-      {colors.length < MOST_COLORS && <IconButton icon="add" label={t('Add a colour')} onClick={() => { onChange([...colors, NEXT_COLOR]); }} />}
+      {colors.length < MOST_COLORS && <IconButton icon="add" label={t('Add a color')} onClick={() => { onChange([...colors, NEXT_COLOR]); }} />}
     </div>
   );
 }
@@ -92,7 +92,7 @@ function Colors({ colors, onChange }: { readonly colors: readonly string[]; read
 function themeText(theme: Values['chartTheme']): string {
   switch (theme) {
     case 'editor': return t('Of the editor theme');
-    case 'colorblind': return t('For colour-blind people');
+    case 'colorblind': return t('For color-blind people');
     case 'custom': return t('My own');
   }
 }

@@ -18,7 +18,7 @@ describe('the labels of a pie', () => {
     return texts;
   }
 
-  test('are percentages in a colour that can be read', () => {
+  test('are percentages in a color that can be read', () => {
     expect(written([3, 1])).toEqual([['75 %', 0, '#ffffff'], ['25 %', 1, '#000000']]);
   });
   test('are left out of slices that have no room', () => {
@@ -29,6 +29,6 @@ describe('the labels of a pie', () => {
   });
 });
 
-test('a tooltip has the colours of the editor', () => {
+test('a tooltip has the colors of the editor', () => {
   expect(tooltipStyle(palette)).toMatchObject({ backgroundColor: palette.hoverBackground, titleColor: palette.foreground, footerColor: palette.muted });
 });

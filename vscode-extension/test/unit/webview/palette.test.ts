@@ -12,23 +12,23 @@ function style(variables: Record<string, string>): CSSStyleDeclaration {
 describe('the palette', () => {
   const editor = style({ '--vscode-charts-blue': '#3794ff', '--vscode-charts-green': '#89d185', '--vscode-foreground': '#cccccc', '--panel-card': '#202020' });
 
-  test('takes the colours of the editor, and one of its own where a theme lacks them', () => {
+  test('takes the colors of the editor, and one of its own where a theme lacks them', () => {
     const palette = readPalette({ chartTheme: 'editor', chartColors: [] }, editor, false);
     expect(palette.series.slice(0, 3)).toEqual(['#3794ff', '#89d185', '#3794ff']);
     expect([palette.foreground, palette.muted, palette.background, palette.still]).toEqual(['#cccccc', '#cccccc', '#202020', false]);
   });
 
-  test("begins with the user's colours and goes on with the editor's", () => {
+  test("begins with the user's colors and goes on with the editor's", () => {
     const palette = readPalette({ chartTheme: 'custom', chartColors: ['#010203'] }, editor, true);
     expect([palette.series[0], palette.series[1], palette.still]).toEqual(['#010203', '#89d185', true]);
   });
 
-  test('for colour-blind people does not depend on the theme', () => {
+  test('for color-blind people does not depend on the theme', () => {
     const settings = { chartTheme: 'colorblind', chartColors: [] } as const;
     expect(readPalette(settings, editor, false).series).toEqual(readPalette(settings, style({}), false).series);
   });
 
-  test('writes on a bright colour in black and on a dark one in white', () => {
+  test('writes on a bright color in black and on a dark one in white', () => {
     const palette = readPalette({ chartTheme: 'custom', chartColors: ['#ffee00', '#220066'] }, editor, false);
     expect([palette.labelOn(0), palette.labelOn(1)]).toEqual(['#000000', '#ffffff']);
   });
@@ -38,7 +38,7 @@ test.each([['#fff', true], ['#000000', false], ['rgb(250, 250, 10)', true], ['rg
   expect(isBright(color)).toBe(bright);
 });
 
-test('a colour can be made transparent', () => {
+test('a color can be made transparent', () => {
   expect([withAlpha('#336699', 0.5), withAlpha('rgb(1, 2, 3)', 0.1)]).toEqual(['rgba(51, 102, 153, 0.5)', 'rgba(1, 2, 3, 0.1)']);
 });
 

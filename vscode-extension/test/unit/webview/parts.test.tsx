@@ -35,7 +35,7 @@ describe('the cards', () => {
     expect(container.querySelector('[data-figure=cost]')?.textContent).toBe('unknown');
   });
 
-  test('say which way a change goes in words too, and colour what is bad', () => {
+  test('say which way a change goes in words too, and color what is bad', () => {
     const { container } = render(<OverviewStats overview={{ ...withTotals({ cost: 30 }), before: { ...OVERVIEW.totals, cost: 20 } }} range="today" />);
     const change = container.querySelector('.text-bad');
     expect(change?.textContent).toBe('up 50%');
@@ -146,14 +146,14 @@ describe('a part that throws', () => {
     let broken = true;
     const errors: string[] = [];
     const Part = (): ReactNode => {
-      if (broken) throw new Error('no such colour');
+      if (broken) throw new Error('no such color');
       return <p>drawn</p>;
     };
     render(<ErrorBoundary onError={(error) => errors.push(error.message)}><Part /></ErrorBoundary>);
-    expect(screen.getByText('This part could not be shown: no such colour')).toBeTruthy();
+    expect(screen.getByText('This part could not be shown: no such color')).toBeTruthy();
     broken = false;
     fireEvent.click(one('button', 'Retry'));
     expect(screen.getByText('drawn')).toBeTruthy();
-    expect(errors).toContain('no such colour');
+    expect(errors).toContain('no such color');
   });
 });

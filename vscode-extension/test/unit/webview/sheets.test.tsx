@@ -98,7 +98,7 @@ describe('the settings', () => {
     expect(document.querySelector('canvas')).not.toBeNull();
   });
 
-  test('have colours of one\'s own: changed, added, taken away', async () => {
+  test('have colors of one\'s own: changed, added, taken away', async () => {
     const asked = await settings('custom');
     const color = one('input', 'Colour 1', dialog()) as HTMLInputElement;
     fireEvent.blur(color);
@@ -106,8 +106,8 @@ describe('the settings', () => {
     color.value = '#112233';
     fireEvent.blur(color);
     await drawn();
-    await click(one('button', 'Add a colour', dialog()));
-    await click(one('button', 'Remove colour 1', dialog()));
+    await click(one('button', 'Add a color', dialog()));
+    await click(one('button', 'Remove color 1', dialog()));
     expect(saved(asked).map(({ chartColors }) => chartColors)).toEqual([['#112233', '#4cc9f0'], ['#112233', '#4cc9f0', '#3794ff'], ['#4cc9f0', '#3794ff']]);
   });
 
