@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import requests
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
 from attune_monitoring import LLMCallRecord, TelemetryStore
 from attune_monitoring import semconv as sc
@@ -42,6 +46,32 @@ def _send_logs(collector: Collector) -> None:
         body=AnyValue(kvlist_value=KeyValueList(values=_pairs(content=CONTENT, password=KEY, role="user")))
     )
     assert collector.post_logs(text, event) == 200
+
+
+def _send_a_call_of_claude_code(collector: Collector) -> None:
+    """The attributes that its `llm_request` span is documented with."""
+    numbers = {
+        "input_tokens": 12,
+        "output_tokens": 340,
+        "cache_read_tokens": 9000,
+        "cache_creation_tokens": 500,
+        "ttft_ms": 850,
+    }
+    attributes = _pairs(**{"gen_ai.system": "anthropic", "gen_ai.request.model": "claude-opus-4-5"})
+    attributes += [KeyValue(key=key, value=AnyValue(int_value=number)) for key, number in numbers.items()]
+    times = {"start_time_unix_nano": 1_700_000_000_000_000_000, "end_time_unix_nano": 1_700_000_004_000_000_000}
+    span = ProtoSpan(
+        name="claude_code.llm_request", trace_id=b"\1" * 16, span_id=b"\2" * 8, attributes=attributes, **times
+    )
+    resource = Resource(attributes=_pairs(**{"service.name": "claude-code"}))
+    sent = TracesData(resource_spans=[ResourceSpans(resource=resource, scope_spans=[ScopeSpans(spans=[span])])])
+    answer = requests.post(
+        f"{collector.endpoints['http/protobuf']}/v1/traces",
+        data=sent.SerializeToString(),
+        headers={"Content-Type": "application/x-protobuf"},
+        timeout=30,
+    )
+    assert answer.status_code == 200
 
 
 def _run_traffic(folder: Path, protocol: str, endpoint: str) -> None:
@@ -92,7 +122,15 @@ class Delivered(NamedTuple):
             and sum(point.value for point in self.points(protocol, sc.LLM_CALLS.name)) == 3
             and sum(point.value for point in self.points(protocol, "other.requests")) == 5
             for protocol in PROTOCOLS
-        ) and all(self.backend.logs(exporter) for exporter in EXPORTERS[self.name]["logs"])
+        ) and all(
+            [
+                *(self.backend.logs(exporter) for exporter in EXPORTERS[self.name]["logs"]),
+                *(self.claude_code(exporter) for exporter in EXPORTERS[self.name]["traces"]),
+            ]
+        )
+
+    def claude_code(self, exporter: str) -> list[Span]:
+        return self.backend.spans(exporter, service_name="claude-code")
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
@@ -104,6 +142,7 @@ def delivered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         for protocol in PROTOCOLS:
             _run_traffic(folder / protocol, protocol, collector.endpoints[protocol])
         _send_logs(collector)
+        _send_a_call_of_claude_code(collector)
         backend.wait(found.is_complete)
         yield found
 
@@ -201,6 +240,22 @@ def test_costs_and_tokens_are_numbers_and_those_of_the_local_records(delivered: 
     assert [(span.get(sc.COST), span.get(sc.INPUT_TOKENS), span.get(sc.OUTPUT_TOKENS)) for span in spans] == [
         (record.cost, record.input_tokens or None, record.output_tokens or None) for record in records
     ]
+
+
+def test_a_call_of_claude_code_has_the_names_of_the_conventions(delivered: Delivered) -> None:
+    (span,) = delivered.claude_code(EXPORTERS[delivered.name]["traces"][0])
+    expected = {
+        sc.OPERATION: sc.CHAT,
+        sc.PROVIDER: "anthropic",
+        sc.REQUEST_MODEL: "claude-opus-4-5",
+        sc.INPUT_TOKENS: 9512,
+        sc.CACHE_READ_TOKENS: 9000,
+        sc.CACHE_WRITE_TOKENS: 500,
+        sc.OUTPUT_TOKENS: 340,
+        sc.TIME_TO_FIRST_CHUNK: 0.85,
+        "input_tokens": 12,
+    }
+    assert {key: span.attributes.get(key) for key in expected} == expected
 
 
 @every_protocol
