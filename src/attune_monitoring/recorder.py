@@ -123,6 +123,10 @@ class Recorder:
         """Add a sink that takes records which are on disk already, too."""
         self._metric_sinks = [*self._metric_sinks, sink]
 
+    def exchange_metrics(self, old: Sink, new: Sink) -> None:
+        """Let a sink take the place of another: each record goes to one of them."""
+        self._metric_sinks = [new if sink is old else sink for sink in self._metric_sinks]
+
     # --- spans
     def started(
         self,

@@ -85,6 +85,7 @@ class Running:
         self.seen: tuple[object, object] | None = None
         self.attached: list[object] = []
         self.metered: list[object] = []
+        self._own_metrics: Sink | None = None
         self.delivery: list[DeliveryProcessor] = []
         self.moved = False
         pricing = pricing_of(config)
@@ -151,13 +152,14 @@ class Running:
             shutdown_on_exit=False,
         )
         OURS.add(self.meter_provider)
-        self._meter(self.meter_provider)
+        self._own_metrics = self._sink_of(self.meter_provider)
+        self.recorder.add_metrics(self._own_metrics)
 
-    def _meter(self, provider: metrics.MeterProvider) -> None:
+    def _sink_of(self, provider: metrics.MeterProvider) -> Sink:
         meter = provider.get_meter(sc.SCOPE, _VERSION, _SCHEMA)
         files = self.files
-        self.recorder.add_metrics(_MetricSink(Instruments(meter, lambda: files.dropped.total() if files else 0)))
         self.metered.append(provider)
+        return _MetricSink(Instruments(meter, lambda: files.dropped.total() if files else 0))
 
     def resource(self) -> Resource:
         """Return what produces the telemetry; the instance id is one for each process."""
@@ -178,8 +180,7 @@ class Running:
         elif self.provider is None:
             self.provider = self.private_provider(tracer_provider)
         if meter_provider is not None and meter_provider not in OURS and meter_provider not in self.metered:
-            self._meter(meter_provider)
-            self._leave_metrics_to_application()
+            self._leave_metrics_to(self._sink_of(meter_provider))
         tracer = self.tracer
         if tracer is None:
             tracer = self.tracer = self._tracer_of(self.provider or self.private_provider(tracer_provider))
@@ -222,10 +223,16 @@ class Running:
             self.provider = provider
             self.tracer = None
 
-    def _leave_metrics_to_application(self) -> None:
-        """Stop sending metrics that the application sends itself: OTLP of ours only where monitoring.yaml names it."""
+    def _leave_metrics_to(self, application: Sink) -> None:
+        """Count for the application, and stop sending what it sends: only what monitoring.yaml names goes on."""
         unnamed, self._unnamed_readers = self._unnamed_readers, []
         self._readers = [reader for reader in self._readers if reader not in unnamed]
+        if unnamed and not self._readers and self._own_metrics is not None:
+            # Nobody reads ours any more but those that leave, who must not see what the application's sees.
+            # What was counted is kept by its sink, which stays until they have sent it.
+            self.recorder.exchange_metrics(self._own_metrics, application)
+        else:
+            self.recorder.add_metrics(application)
         for reader in unnamed:
             # It sends what was counted before, which the application's provider has not: not in the caller's time.
             threading.Thread(target=reader.shutdown, daemon=True).start()
