@@ -122,7 +122,7 @@ def running(folder: Path, past: Sequence[str], targets: Sequence[str] = ()) -> I
         subprocess.run(blocks, check=True, capture_output=True)
     listed = ", ".join(f"'{target}'" for target in targets)
     (folder / "prometheus.yml").write_text(
-        "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n"
+        "global: {scrape_interval: 2s, scrape_timeout: 2s}\n"
         f"scrape_configs: [{{job_name: workers, static_configs: [{{targets: [{listed}]}}]}}]\n"
     )
     address = f"127.0.0.1:{port_of_nobody()}"
