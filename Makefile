@@ -36,7 +36,7 @@ test-fast: $(DEV) ## The tests that take no time
 
 # What a machine does not have is said, and the rest is tested.
 test-panel: ## The VS Code panel: types, lint, unit tests, and in a real VS Code
-	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)' 2>/dev/null && command -v npm >/dev/null \
+	@node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null \
 	  || { echo "vscode-extension: skipped, it needs Node 20 or newer and npm"; exit 0; } \
 	  && $(MAKE) --no-print-directory $(MODULES) && cd $(PANEL) && npm run --silent check
 
