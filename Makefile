@@ -86,7 +86,7 @@ test-compat: $(DEV) ## The published empathy-framework 3.8 reads our files (inst
 
 $(MODULES): $(PANEL)/package.json $(PANEL)/package-lock.json
 	@echo "installing what the panel is built with into $(PANEL)/node_modules"
-	@cd $(PANEL) && npm ci --no-audit --no-fund --loglevel=error
+	@cd $(PANEL) && npm install --no-save --no-audit --no-fund --loglevel=error
 	@rm -f $(PANEL)/node_modules/.installed-* && touch $@
 
 clean: ## Remove the environments and everything that tools left here
