@@ -1,8 +1,8 @@
 """What instrumentation costs the thread that is instrumented, as ratios to a hand-written OpenTelemetry span.
 
 Every figure is CPU time of the calling thread for one LLM call, measured in one run: the variants take turns, round by
-round. A time is the median of the rounds; a ratio is the median of the rounds' ratios, since a machine changes its pace
-between rounds more than within one. Absolute times are the machine's; the ratios are what is promised.
+round, and the median of the rounds counts. Absolute times are the machine's; the ratios are what is promised. Beside
+each stands, for comparison, the median of the rounds' ratios: it does not see a change of the machine's pace in a run.
 
     python benchmarks/overhead.py [--rounds 151] [--calls 80]
 """
@@ -286,23 +286,25 @@ def main() -> int:
         }
         times = measure(variants, options.rounds, options.calls)
     mine, theirs = import_ratio()
-    ratios = {
-        "record": ratio(times, "record", "span by hand"),
-        "record+metrics": ratio(times, "record+metrics", "span by hand"),
-        "record+metrics vs by hand": ratio(times, "record+metrics", "everything by hand"),
-        "disabled": ratio(times, "disabled", "span by hand"),
-        "import": mine / theirs,
-    }
     medians = {name: statistics.median(values) for name, values in times.items()}
+    compared = {
+        "record": ("record", "span by hand"),
+        "record+metrics": ("record+metrics", "span by hand"),
+        "record+metrics vs by hand": ("record+metrics", "everything by hand"),
+        "disabled": ("disabled", "span by hand"),
+    }
+    ratios = {name: medians[one] / medians[unit] for name, (one, unit) in compared.items()} | {"import": mine / theirs}
+    within = {name: ratio(times, one, unit) for name, (one, unit) in compared.items()}
     print(f"{'variant':28} {'µs/call':>9}")
     for name, spent in medians.items():
         print(f"{name:28} {spent:9.1f}")
     print(f"{'import: ours / otel sdk, ms':28} {mine:9.1f} {theirs:.1f}")
-    print(f"\n{'ratio':28} {'measured':>9} {'wanted':>8}")
+    print(f"\n{'ratio':28} {'measured':>9} {'wanted':>8}   within a round")
     missed = 0
     for name, found in ratios.items():
         missed += found > WANTED[name]
-        print(f"{name:28} {found:9.2f} ≤ {WANTED[name]:5.2f} {'' if found <= WANTED[name] else '  MISSED'}")
+        beside = f"{within[name]:.2f}" if name in within else ""
+        print(f"{name:28} {found:9.2f} ≤ {WANTED[name]:5.2f}   {beside} {'' if found <= WANTED[name] else '  MISSED'}")
     print(f"\nAt most {medians['record+metrics'] / 1000:.3f} ms of the 10 ms a call that the product promises at most.")
     return 1 if missed else 0
 
