@@ -97,16 +97,26 @@ export class Chunk {
     this.large.clear();
   }
 
-  /** Makes room for a row and returns its place; -1 where the chunk is full. */
-  next(offset: number): number {
-    if (this.length >= CHUNK_ROWS || offset - this.base >= LARGE) return -1;
-    if (this.length >= this.time.length) this.resize(this.length + 1);
-    this.place[this.length] = offset - this.base;
-    return this.length++;
+  /** How many rows more it takes, of which the last begins at an offset. */
+  room(offset: number): number {
+    return offset - this.base < LARGE ? CHUNK_ROWS - this.length : 0;
+  }
+
+  /** Puts some of the rows behind its own. */
+  append(rows: Rows, from: number, until: number): void {
+    const at = this.length;
+    const length = at + until - from;
+    if (length > this.time.length) this.resize(length);
+    const { earliest, latest } = rows.settle(from, until, rows.origin - this.base);
+    this.earliest = Math.min(this.earliest, earliest);
+    this.latest = Math.max(this.latest, latest);
+    for (const name of COLUMNS) this[name].set(rows[name].subarray(from, until), at);
+    for (const { row, column, value } of rows.large) if (row >= from && row < until) this.setLarge(column, at + row - from, value);
+    this.length = length;
   }
 
   /** For a value that does not fit into its column. */
-  setLarge(column: Count, row: number, value: number): void {
+  private setLarge(column: Count, row: number, value: number): void {
     this[column][row] = LARGE;
     this.large.set(row * COUNTS.length + COUNTS.indexOf(column), value);
   }
@@ -114,12 +124,6 @@ export class Chunk {
   count(column: Count, row: number): number {
     const value = this[column][row]!;
     return value === LARGE ? this.large.get(row * COUNTS.length + COUNTS.indexOf(column))! : value;
-  }
-
-  setTime(row: number, time: number): void {
-    this.time[row] = time;
-    if (time < this.earliest) this.earliest = time;
-    if (time > this.latest) this.latest = time;
   }
 
   offset(row: number): number {
@@ -131,7 +135,8 @@ export class Chunk {
   }
 
   private resize(rows: number): void {
-    for (const name of COLUMNS) this.replace(name, grown<Growable>(this[name], rows, CHUNK_ROWS));
+    // Few steps: each leaves fifteen arrays to be collected, and room that is not used costs nothing.
+    for (const name of COLUMNS) this.replace(name, grown<Growable>(this[name], Math.max(rows, this.time.length * 16), CHUNK_ROWS));
   }
 }
 
@@ -140,6 +145,17 @@ export const COLUMNS = [
   'series', 'who', 'run', 'flags',
 ] as const;
 export type Column = (typeof COLUMNS)[number];
+
+/** Rows that are nobody's yet. */
+export type Rows = { readonly [column in Column]: Chunk[column] } & {
+  readonly length: number;
+  /** Where in the file the places begin. */
+  readonly origin: number;
+  /** Moves the places of some, and says between which times they are. */
+  settle(from: number, until: number, by: number): { readonly earliest: number; readonly latest: number };
+  /** Counts that do not fit. */
+  readonly large: readonly { readonly row: number; readonly column: Count; readonly value: number }[];
+};
 
 /** What the numbers in the columns mean. */
 export class Dictionary {

@@ -5,48 +5,73 @@ import { grown } from './growth';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-const GOLDEN = 0x9e3779b1;
+export const GOLDEN = 0x9e3779b1;
 
-/** A hash of bytes; bytes.ts makes the same while it looks for the end of a text. */
+/** A hash of bytes, by fours from their lowest; assembly/json.ts makes the same. */
 export function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0;
-  for (let i = start; i < end; i++) hash = ((hash << 5) | (hash >>> 27)) ^ bytes[i]!;
-  return mixed(hash);
+  let hash = end - start;
+  for (let i = start; i < end; i += 4) {
+    let word = bytes[i]!;
+    if (i + 1 < end) word |= bytes[i + 1]! << 8;
+    if (i + 2 < end) word |= bytes[i + 2]! << 16;
+    if (i + 3 < end) word |= bytes[i + 3]! << 24;
+    hash = Math.imul(((hash << 5) | (hash >>> 27)) ^ word, GOLDEN);
+  }
+  return (hash ^ (hash >>> 15)) >>> 0;
 }
 
-/** Spreads what turning and adding left together. */
-export function mixed(hash: number): number {
-  const spread = Math.imul(hash, GOLDEN);
-  return (spread ^ (spread >>> 15)) >>> 0;
+/** The hash of a run's id, which is never 0. */
+export function runHash(id: string): number {
+  const bytes = encoder.encode(id);
+  return hashOf(bytes, 0, bytes.length) || 1;
 }
 
 export class Names {
   /** Number of texts; 0 is the empty one. */
   size = 0;
-  private pool: Uint8Array<ArrayBuffer>;
-  private ends: Uint32Array<ArrayBuffer>;
-  private table = new Int32Array(1024);
+  private hashes = new Uint32Array(1 << 12);
+  private table = new Int32Array(1 << 13);
   private readonly decoded: (string | undefined)[] = [];
 
-  constructor(pool = new Uint8Array(4096), ends = new Uint32Array(256), size = 0) {
-    this.pool = pool;
-    this.ends = ends;
-    for (let code = 0; code < size; code++) {
-      this.size = code + 1;
-      const start = this.start(code);
-      this.place(hashOf(pool, start, ends[code]!), code);
-    }
-    if (size === 0) this.ofBytes(pool, 0, 0);
+  constructor(private pool = new Uint8Array(1 << 16), private ends = new Uint32Array(1 << 12), size = 0) {
+    if (size === 0) this.of('');
+    else this.restore(size);
   }
 
   of(text: string): number {
     const bytes = encoder.encode(text);
-    return this.ofBytes(bytes, 0, bytes.length);
+    const codes: number[] = [];
+    this.learn(bytes, [bytes.length], [hashOf(bytes, 0, bytes.length)], 1, codes);
+    return codes[0]!;
   }
 
-  ofBytes(bytes: Uint8Array, start: number, end: number, hash = hashOf(bytes, start, end)): number {
-    const code = this.findBytes(bytes, start, end, hash);
-    return code < 0 ? this.add(bytes, start, end, hash) : code;
+  /**
+   * Gives texts their numbers, which are put behind `codes`: those from the one at `codes.length` until another. All
+   * differ; they stand one behind the other in their pool, and `ends` says where each ends there.
+   */
+  learn(pool: Uint8Array, ends: ArrayLike<number>, hashes: ArrayLike<number>, until: number, codes: number[]): void {
+    let start = codes.length === 0 ? 0 : ends[codes.length - 1]!;
+    let used = this.size === 0 ? 0 : this.ends[this.size - 1]!;
+    this.reserve(until - codes.length, used + ends[until - 1]! - start);
+    // New ones are copied together with those before them.
+    let copied = start;
+    const { table } = this;
+    for (let i = codes.length; i < until; i++) {
+      const end = ends[i]!;
+      const slot = this.slot(pool, start, end, hashes[i]!);
+      if (table[slot] === 0) {
+        used += end - start;
+        this.ends[this.size] = used;
+        this.hashes[this.size] = hashes[i]!;
+        table[slot] = ++this.size;
+      } else {
+        this.pool.set(pool.subarray(copied, start), used - (start - copied));
+        copied = end;
+      }
+      codes.push(table[slot]! - 1);
+      start = end;
+    }
+    this.pool.set(pool.subarray(copied, start), used - (start - copied));
   }
 
   text(code: number): string {
@@ -56,15 +81,7 @@ export class Names {
   /** The number of a text that may not be there; -1 where it is not. */
   find(text: string): number {
     const bytes = encoder.encode(text);
-    return this.findBytes(bytes, 0, bytes.length);
-  }
-
-  findBytes(bytes: Uint8Array, start: number, end: number, hash = hashOf(bytes, start, end)): number {
-    const mask = this.table.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const code = this.table[slot]! - 1;
-      if (code < 0 || this.is(code, bytes, start, end)) return code;
-    }
+    return this.table[this.slot(bytes, 0, bytes.length, hashOf(bytes, 0, bytes.length))]! - 1;
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
@@ -79,6 +96,18 @@ export class Names {
     return code === 0 ? 0 : this.ends[code - 1]!;
   }
 
+  /** Where a text stands in the table, or would. */
+  private slot(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    const { table, hashes } = this;
+    const mask = table.length - 1;
+    let slot = hash & mask;
+    for (;;) {
+      const code = table[slot]! - 1;
+      if (code < 0 || (hashes[code] === hash && this.is(code, bytes, start, end))) return slot;
+      slot = (slot + 1) & mask;
+    }
+  }
+
   private is(code: number, bytes: Uint8Array, start: number, end: number): boolean {
     let mine = this.start(code);
     if (this.ends[code]! - mine !== end - start) return false;
@@ -86,28 +115,31 @@ export class Names {
     return true;
   }
 
-  private add(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const code = this.size++;
-    const from = this.start(code);
-    this.pool = grown(this.pool, from + end - start);
-    this.ends = grown(this.ends, this.size);
-    this.pool.set(bytes.subarray(start, end), from);
-    this.ends[code] = from + end - start;
-    this.place(hash, code);
-    return code;
+  /** Makes room for so many more texts, and for so many bytes in all. */
+  private reserve(more: number, bytes: number): void {
+    const size = this.size + more;
+    this.pool = grown(this.pool, bytes);
+    this.ends = grown(this.ends, size);
+    this.hashes = grown(this.hashes, size);
+    if (size * 2 < this.table.length) return;
+    let length = this.table.length;
+    while (size * 2 >= length) length *= 4;
+    this.table = new Int32Array(length);
+    for (let code = 0; code < this.size; code++) this.put(code);
   }
 
-  private place(hash: number, code: number): void {
-    if (code * 2 >= this.table.length) {
-      this.table = new Int32Array(this.table.length * 4);
-      for (let one = 0; one < code; one++) this.put(hashOf(this.pool, this.start(one), this.ends[one]!), one);
+  /** Of a pool that came with its texts. */
+  private restore(size: number): void {
+    this.reserve(size, this.ends[size - 1]!);
+    for (; this.size < size; this.size++) {
+      this.hashes[this.size] = hashOf(this.pool, this.start(this.size), this.ends[this.size]!);
+      this.put(this.size);
     }
-    this.put(hash, code);
   }
 
-  private put(hash: number, code: number): void {
+  private put(code: number): void {
     const mask = this.table.length - 1;
-    let slot = hash & mask;
+    let slot = this.hashes[code]! & mask;
     while (this.table[slot] !== 0) slot = (slot + 1) & mask;
     this.table[slot] = code + 1;
   }

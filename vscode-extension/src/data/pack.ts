@@ -123,11 +123,9 @@ class Translation {
   }
 
   private tuples(from: Tuples, to: Tuples): Uint32Array {
-    const tuple = new Uint32Array(from.width);
-    return Uint32Array.from({ length: from.size }, (_, id) => {
-      for (let place = 0; place < from.width; place++) tuple[place] = this.names[from.at(id, place)]!;
-      return to.of(tuple);
-    });
+    const ids: number[] = [];
+    to.learn(from.all(), from.size, this.names, ids);
+    return Uint32Array.from(ids);
   }
 }
 

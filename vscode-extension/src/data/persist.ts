@@ -11,7 +11,7 @@ import { fill, openFile } from './reading';
 import { segmentOf } from './segments';
 
 /** To be raised with every change of the columns or of what a line means. */
-const VERSION = 1;
+const VERSION = 2;
 const MAGIC = 0x41_54_54_4e;
 const PRELUDE = 16;
 const KINDS = { Uint8Array, Uint16Array, Uint32Array, Float64Array } as const;

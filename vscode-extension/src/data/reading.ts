@@ -34,28 +34,38 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
-/** Gives the complete lines between two offsets and returns where the last of them ends. */
+/** Gives the complete lines between two offsets and returns where the last of them ends. Reads a block while one is taken. */
 export async function readForward(file: FileHandle, from: number, until: number, lines: Lines): Promise<number> {
+  const block = Math.max(1, Math.min(BLOCK, until - from));
   let offset = from;
-  let buffer = new Uint8Array(Math.max(1, Math.min(BLOCK, until - from)));
+  let [buffer, spare] = [new Uint8Array(block), new Uint8Array(block)];
+  const read = (into: Uint8Array): Promise<number> => fill(file, into, Math.min(into.length, until - offset), offset);
+  let reading = read(buffer);
   while (offset < until) {
-    const wanted = Math.min(buffer.length, until - offset);
-    const got = await fill(file, buffer, wanted, offset);
+    const got = await reading;
     const end = buffer.subarray(0, got).lastIndexOf(NEWLINE) + 1;
     if (end > 0) {
-      lines.take(buffer, end, offset);
+      const at = offset;
       offset += end;
-    } else if (got < wanted || offset + got >= until) {
+      reading = read(spare);
+      // Whoever waits for it hears of it; until then it is nobody's.
+      reading.catch(() => undefined);
+      lines.take(buffer, end, at);
+      [buffer, spare] = [spare, buffer];
+    } else if (got < Math.min(buffer.length, until - offset) || offset + got >= until) {
       return offset;
     } else if (buffer.length <= MOST_LINE_BYTES) {
       buffer = new Uint8Array(Math.min(buffer.length * 4, MOST_LINE_BYTES + 1));
+      reading = read(buffer);
     } else {
       const next = await lineEnd(file, offset + got, until, buffer);
       if (next < 0) return offset;
       lines.pass(offset);
       offset = next;
+      reading = read(buffer);
     }
   }
+  await reading;
   return offset;
 }
 

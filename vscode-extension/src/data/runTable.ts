@@ -1,9 +1,8 @@
 /** The runs of one segment: when, of what, and how to find each again. */
 
-import { runHash } from './callTable';
 import type { Dictionary } from './columns';
 import { grown, type Growable } from './growth';
-import { hashOf } from './names';
+import { runHash } from './names';
 import type { RunRecord } from './records';
 
 export const RunFlag = { test: 1, nested: 2 } as const;
@@ -11,18 +10,6 @@ export const RunFlag = { test: 1, nested: 2 } as const;
 const encoder = new TextEncoder();
 const BASIS = 0x811c9dc5;
 const PRIME = 0x01000193;
-
-/** One run between line and row. */
-export interface RunDraft {
-  time: number;
-  /** The number of its name. */
-  workflow: number;
-  id: number;
-  check: number;
-  parent: number;
-  test: boolean;
-  nested: boolean;
-}
 
 export class RunTable {
   length = 0;
@@ -40,37 +27,26 @@ export class RunTable {
 
   constructor(readonly dictionary: Dictionary) {}
 
-  add(run: RunDraft, offset: number): void {
-    const row = this.length++;
-    if (row >= this.time.length) for (const name of RUN_COLUMNS) this.replace(name, grown<Growable>(this[name], this.length));
-    this.time[row] = run.time;
-    this.workflow[row] = run.workflow;
-    this.id[row] = run.id;
-    this.check[row] = run.check;
-    this.parent[row] = run.parent;
-    this.offset[row] = offset;
-    this.flags[row] = (run.test ? RunFlag.test : 0) | (run.nested ? RunFlag.nested : 0);
-  }
-
   addRecord(run: RunRecord, offset: number): void {
     const id = encoder.encode(run.id);
-    this.add({
-      time: run.time,
-      workflow: this.dictionary.names.of(run.workflow),
-      id: hashOf(id, 0, id.length) || 1,
-      check: checkOf(id, 0, id.length),
-      parent: run.parentId === null ? 0 : runHash(run.parentId),
-      test: run.underPytest,
-      nested: run.parentId !== null,
-    }, offset);
+    this.append({
+      length: 1,
+      time: Float64Array.of(run.time),
+      workflow: Uint32Array.of(this.dictionary.names.of(run.workflow)),
+      id: Uint32Array.of(runHash(run.id)),
+      check: Uint32Array.of(checkOf(id)),
+      parent: Uint32Array.of(run.parentId === null ? 0 : runHash(run.parentId)),
+      offset: Float64Array.of(offset),
+      flags: Uint8Array.of((run.underPytest ? RunFlag.test : 0) | (run.parentId === null ? 0 : RunFlag.nested)),
+    });
   }
 
-  /** Puts the rows of another table, with the same dictionary, behind those of this one. */
-  append(other: RunTable): void {
-    const length = this.length + other.length;
+  /** Puts rows behind its own; they speak of the same dictionary. */
+  append(rows: RunRows): void {
+    const length = this.length + rows.length;
     for (const name of RUN_COLUMNS) {
       this.replace(name, grown<Growable>(this[name], length));
-      this[name].set(other[name].subarray(0, other.length), this.length);
+      this[name].set(rows[name].subarray(0, rows.length), this.length);
     }
     this.length = length;
   }
@@ -87,10 +63,11 @@ export class RunTable {
 
 export const RUN_COLUMNS = ['time', 'workflow', 'id', 'check', 'parent', 'offset', 'flags'] as const;
 export type RunColumn = (typeof RUN_COLUMNS)[number];
+export type RunRows = Pick<RunTable, 'length' | RunColumn>;
 
 /** The second hash of an id: FNV-1a. */
-export function checkOf(bytes: Uint8Array, start: number, end: number): number {
+function checkOf(bytes: Uint8Array): number {
   let hash = BASIS;
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, PRIME);
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, PRIME);
   return hash >>> 0;
 }

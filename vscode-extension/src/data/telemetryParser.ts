@@ -1,71 +1,98 @@
 /** Lines to rows: the bytes of whole lines in, rows of a table and the number of lines that are no records out. */
 
-import { CallScanner } from './callScanner';
 import { CallTable } from './callTable';
 import { callIn, runIn } from './records';
-import { RunScanner } from './runScanner';
 import type { RunTable } from './runTable';
+import { Scan } from './scan';
 import * as times from './times';
 
 const NEWLINE = 10;
 
 export type Parse = (bytes: Uint8Array, length: number, offset: number) => number;
 
+/** How the lines of one stream are read; all places are those of the lines that were loaded. */
+interface Way {
+  /** Reads lines and returns the place where it stopped, as Scan has it. */
+  quick(start: number, end: number): number;
+  /** Reads one line that the quick way cannot; false where it is no record. */
+  slow(line: Uint8Array, place: number, origin: number): boolean;
+  /** Takes what was read into the table. */
+  take(origin: number): void;
+}
+
+/** Adds the records of whole lines to a table; returns how many lines were none. */
 export function parserOf(table: CallTable | RunTable): Parse {
-  return table instanceof CallTable ? parseCalls(table) : parseRuns(table);
+  const scan = new Scan(table.dictionary);
+  return table instanceof CallTable ? parser(table, scan, callsInto(table, scan)) : parser(table, scan, runsInto(table, scan));
 }
 
-/** Adds the calls of whole lines to a table; returns how many lines were none. */
-function parseCalls(table: CallTable): Parse {
-  const scanner = new CallScanner(table.dictionary.names);
-  return byLine(table, (bytes, start, offset) => {
-    const end = scanner.scan(bytes, start);
-    if (end >= 0) table.add(scanner.row, offset);
-    return end;
-  }, (line, offset) => {
-    const record = callIn(line);
-    if (record) table.addRecord(record, offset);
-    return record !== null;
-  });
+function callsInto(table: CallTable, scan: Scan): Way {
+  return {
+    quick: (start, end) => scan.readCalls(start, end),
+    slow: (line, place) => {
+      const call = callIn(line);
+      if (call) scan.addCall(call, place);
+      return call !== null;
+    },
+    take: (origin) => table.append(scan.takeCalls(origin)),
+  };
 }
 
-function parseRuns(table: RunTable): Parse {
-  const scanner = new RunScanner(table.dictionary.names);
-  return byLine(table, (bytes, start, offset) => {
-    const end = scanner.scan(bytes, start);
-    if (end >= 0) table.add(scanner.row, offset);
-    return end;
-  }, (line, offset) => {
-    const record = runIn(line);
-    if (record) table.addRecord(record, offset);
-    return record !== null;
-  });
+function runsInto(table: RunTable, scan: Scan): Way {
+  const take = (origin: number): void => table.append(scan.takeRuns(origin));
+  return {
+    quick: (start, end) => scan.readRuns(start, end),
+    slow: (line, place, origin) => {
+      const run = runIn(line);
+      // Its row comes behind those that are not taken yet.
+      take(origin);
+      if (run) table.addRecord(run, origin + place);
+      return run !== null;
+    },
+    take,
+  };
 }
 
-/**
- * `quick` adds the line that begins at a place and returns the place of its newline, or -1 where it cannot; then
- * `slow` adds it, and returns false where it is no record.
- */
-function byLine(
-  table: CallTable | RunTable,
-  quick: (bytes: Uint8Array, start: number, offset: number) => number,
-  slow: (line: Uint8Array, offset: number) => boolean,
-): Parse {
+function parser(table: CallTable | RunTable, scan: Scan, way: Way): Parse {
   return (bytes, length, offset) => {
     times.local.seen = false;
     let skipped = 0;
     for (let start = 0; start < length; ) {
-      let end = quick(bytes, start, offset + start);
-      if (end < 0) {
-        end = bytes.indexOf(NEWLINE, start);
-        const line = bytes.subarray(start, end);
-        if (!isBlank(line) && !slow(line, offset + start)) skipped += 1;
-      }
-      start = end + 1;
+      const end = pieceEnd(bytes, start, length, scan.most);
+      skipped += piece(bytes.subarray(start, end), offset + start, scan, way);
+      start = end;
     }
     table.hasLocalTimes ||= times.local.seen;
     return skipped;
   };
+}
+
+/** Whole lines that fit, or one that does not. */
+function pieceEnd(bytes: Uint8Array, start: number, length: number, most: number): number {
+  if (length - start <= most) return length;
+  const end = bytes.lastIndexOf(NEWLINE, start + most - 1) + 1;
+  return end > start ? end : bytes.indexOf(NEWLINE, start) + 1;
+}
+
+function piece(lines: Uint8Array, origin: number, scan: Scan, way: Way): number {
+  const isTooLong = lines.length > scan.most;
+  scan.load(isTooLong ? new Uint8Array() : lines);
+  let skipped = 0;
+  for (let start = 0; start < lines.length; ) {
+    if (!isTooLong) start = way.quick(start, lines.length);
+    if (start >= lines.length) break;
+    if (!scan.hasRoom()) {
+      way.take(origin);
+      scan.forget();
+      continue;
+    }
+    const end = lines.indexOf(NEWLINE, start);
+    const line = lines.subarray(start, end);
+    if (!isBlank(line) && !way.slow(line, start, origin)) skipped += 1;
+    start = end + 1;
+  }
+  way.take(origin);
+  return skipped;
 }
 
 /** Python's idea of white space. */

@@ -25,40 +25,12 @@ export function timeOf(text: string): number {
 
 /** The time between two places of a line; NaN where there is none. */
 export function timeIn(bytes: Uint8Array, start: number, end: number): number {
-  return quickly(bytes, start, end) ?? new Reading(bytes, start, end).time();
+  return new Reading(bytes, start, end).time();
 }
 
-let knownDay = -1;
-let knownMidnight = 0;
-
-/** `2026-01-31T12:34:56.123456Z`, as today's writers write it. */
-function quickly(b: Uint8Array, at: number, end: number): number | null {
-  if (end - at !== 27 || b[at + 26] !== ZULU || b[at + 10] !== 84 || b[at + 19] !== POINT) return null;
-  if (b[at + 4] !== MINUS || b[at + 7] !== MINUS || b[at + 13] !== COLON || b[at + 16] !== COLON) return null;
-  const year = two(b, at) * 100 + two(b, at + 2);
-  const month = two(b, at + 5);
-  const day = two(b, at + 8);
-  const hour = two(b, at + 11);
-  const minute = two(b, at + 14);
-  const second = two(b, at + 17);
-  const micros = two(b, at + 20) * 10_000 + two(b, at + 22) * 100 + two(b, at + 24);
-  // What is no digit made its sum less than nothing.
-  if (year < 0 || month < 0 || day < 0 || hour < 0 || minute < 0 || second < 0 || micros < 0) return null;
-  if (hour > 23 || minute > 59 || second > 59 || month > 12 || day > 31) return null;
-  const date = (year * 16 + month) * 32 + day;
-  if (date !== knownDay) {
-    if (!isDate(year, month, day)) return null;
-    knownMidnight = midnightUtc(year, month, day);
-    knownDay = date;
-  }
-  return knownMidnight + ((hour * 60 + minute) * 60 + second) * 1000 + micros / 1000;
-}
-
-/** Two digits; far below zero where they are none. */
-function two(b: Uint8Array, at: number): number {
-  const tens = b[at]! - ZERO;
-  const ones = b[at + 1]! - ZERO;
-  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : -1e9;
+/** Midnight UTC of a day; NaN where there is no such day. */
+export function midnight(year: number, month: number, day: number): number {
+  return isDate(year, month, day) ? midnightUtc(year, month, day) : NaN;
 }
 
 function isDate(year: number, month: number, day: number): boolean {

@@ -1,33 +1,16 @@
 /** Combinations of numbers that occur often, each kept once and known by a number of its own. */
 
 import { grown } from './growth';
-import { mixed } from './names';
+import { GOLDEN } from './names';
 
 export class Tuples {
   size = 0;
-  private table = new Int32Array(1024);
-  private last = -1;
+  private table = new Int32Array(1 << 13);
 
-  constructor(
-    readonly width: number,
-    private values: Uint32Array<ArrayBuffer> = new Uint32Array(width * 64),
-    size = 0,
-  ) {
-    for (let id = 0; id < size; id++) {
-      this.size = id + 1;
-      this.place(id);
-    }
-  }
-
-  /** The number of the combination that begins at a place of an array. */
-  of(from: Uint32Array, at = 0): number {
-    if (this.last >= 0 && this.is(this.last, from, at)) return this.last;
-    const mask = this.table.length - 1;
-    for (let slot = this.hash(from, at) & mask; ; slot = (slot + 1) & mask) {
-      const id = this.table[slot]! - 1;
-      if (id < 0) return (this.last = this.add(from, at));
-      if (this.is(id, from, at)) return (this.last = id);
-    }
+  constructor(readonly width: number, private values: Uint32Array<ArrayBuffer> = new Uint32Array(width * 1024), size = 0) {
+    this.reserve(size);
+    for (let id = 0; id < size; id++) this.table[this.slot(id)] = id + 1;
+    this.size = size;
   }
 
   at(id: number, place: number): number {
@@ -38,39 +21,50 @@ export class Tuples {
     return this.values.slice(0, this.size * this.width);
   }
 
-  private is(id: number, from: Uint32Array, at: number): boolean {
-    const mine = id * this.width;
-    for (let i = 0; i < this.width; i++) if (this.values[mine + i] !== from[at + i]) return false;
-    return true;
-  }
-
-  private hash(from: Uint32Array, at: number): number {
-    let hash = 0;
-    // As for names: turned, and multiplied only once.
-    for (let i = 0; i < this.width; i++) hash = ((hash << 13) | (hash >>> 19)) ^ from[at + i]!;
-    return mixed(hash);
-  }
-
-  private add(from: Uint32Array, at: number): number {
-    const id = this.size++;
-    this.values = grown(this.values, this.size * this.width);
-    for (let i = 0; i < this.width; i++) this.values[id * this.width + i] = from[at + i]!;
-    this.place(id);
-    return id;
-  }
-
-  private place(id: number): void {
-    if (id * 2 >= this.table.length) {
-      this.table = new Int32Array(this.table.length * 4);
-      for (let one = 0; one < id; one++) this.put(one);
+  /**
+   * Gives combinations their numbers, which are put behind `ids`: those from the one at `ids.length` until another.
+   * They stand one behind the other, and `meaning` has the numbers of which they really are.
+   */
+  learn(combinations: Uint32Array, until: number, meaning: ArrayLike<number>, ids: number[]): void {
+    const { width } = this;
+    this.reserve(until - ids.length);
+    const { values, table } = this;
+    for (let at = ids.length * width; at < until * width; at += width) {
+      // Where it will stand if it is new.
+      const next = this.size * width;
+      for (let i = 0; i < width; i++) values[next + i] = meaning[combinations[at + i]!]!;
+      const slot = this.slot(this.size);
+      if (table[slot] === 0) table[slot] = ++this.size;
+      ids.push(table[slot]! - 1);
     }
-    this.put(id);
   }
 
-  private put(id: number): void {
-    const mask = this.table.length - 1;
-    let slot = this.hash(this.values, id * this.width) & mask;
-    while (this.table[slot] !== 0) slot = (slot + 1) & mask;
-    this.table[slot] = id + 1;
+  /** Where the combination of a number stands in the table, or one like it, or would. */
+  private slot(id: number): number {
+    const { width, values, table } = this;
+    const at = id * width;
+    let hash = 0;
+    for (let i = 0; i < width; i++) hash = Math.imul(((hash << 5) | (hash >>> 27)) ^ values[at + i]!, GOLDEN);
+    const mask = table.length - 1;
+    let slot = (hash ^ (hash >>> 15)) & mask;
+    for (;;) {
+      const other = (table[slot]! - 1) * width;
+      if (other < 0) return slot;
+      let i = 0;
+      while (i < width && values[other + i] === values[at + i]) i++;
+      if (i === width) return slot;
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  /** Makes room for so many more. */
+  private reserve(more: number): void {
+    const size = this.size + more;
+    this.values = grown(this.values, (size + 1) * this.width);
+    if (size * 2 < this.table.length) return;
+    let length = this.table.length;
+    while (size * 2 >= length) length *= 4;
+    this.table = new Int32Array(length);
+    for (let id = 0; id < this.size; id++) this.table[this.slot(id)] = id + 1;
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Detail, RecordKey, Step } from '../../shared/protocol';
 import { redact } from '../redaction';
-import { runHash } from './callTable';
+import { runHash } from './names';
 import { Flag } from './columns';
 import { callIn, runIn, type CallRecord, type RunRecord, type StageRecord } from './records';
 import { keyOf, rowOfRecord } from './rows';

@@ -5,11 +5,11 @@
  */
 
 import { describe, expect, test } from 'vitest';
-import { CallScanner } from '../../../src/data/callScanner';
 import { CallTable } from '../../../src/data/callTable';
 import { COLUMNS, COUNTS, Dictionary } from '../../../src/data/columns';
 import { callIn, runIn } from '../../../src/data/records';
 import { RUN_COLUMNS, RunTable } from '../../../src/data/runTable';
+import { Scan } from '../../../src/data/scan';
 import { parserOf } from '../../../src/data/telemetryParser';
 import { random, run, SHAPES } from './lines';
 
@@ -112,7 +112,7 @@ describe('the byte scanner', () => {
     let quick = new CallTable(dictionary);
     let slow = new CallTable(dictionary);
     let parse = parserOf(quick);
-    let scanner = new CallScanner(dictionary.names);
+    let scan = new Scan(dictionary);
     let scanned = 0;
     let skipped = 0;
     for (let i = 0; i < LINES; i++) {
@@ -121,14 +121,17 @@ describe('the byte scanner', () => {
         quick = new CallTable(dictionary);
         slow = new CallTable(dictionary);
         parse = parserOf(quick);
-        scanner = new CallScanner(dictionary.names);
+        scan = new Scan(dictionary);
       }
       const line = mutator.line();
       const whole = ended(line);
-      scanned += Number(scanner.scan(whole, 0) >= 0);
+      scan.load(whole);
+      scanned += Number(scan.readCalls(0, whole.length) === whole.length);
+      scan.takeCalls(0);
       const record = callIn(line);
-      if (record) slow.addRecord(record, 0);
+      if (record) scan.addCall(record, 0);
       else skipped += 1;
+      slow.append(scan.takeCalls(0));
       parse(whole, whole.length, 0);
       const problem = difference(quick, slow);
       if (problem) expect.fail(`${problem}: ${new TextDecoder().decode(line)}`);
