@@ -33,7 +33,7 @@ export interface Live {
   readonly skipped: number;
 }
 
-interface Status {
+export interface Status {
   readonly dev: bigint;
   readonly ino: bigint;
   readonly size: bigint;
@@ -59,11 +59,11 @@ export async function statusOf(path: string): Promise<Status | null> {
   }
 }
 
-/** One segment brought up to date; null where it is no longer in its place. */
-export async function advance(folder: string, segment: Segment, before: Live | undefined, dictionary: Dictionary, reader: Reader): Promise<Live | null> {
+/** One segment, with this status a moment ago, brought up to date; null where it is no longer in its place. */
+export async function advance(
+  folder: string, segment: Segment, status: Status, before: Live | undefined, dictionary: Dictionary, reader: Reader,
+): Promise<Live | null> {
   const path = join(folder, segment.name);
-  const status = await statusOf(path);
-  if (!status) return null;
   if (before && isAt(before.checkpoint, status) && before.size === status.size && before.changed === status.mtimeNs) return before;
   const file = await openFile(path);
   if (!file) return null;

@@ -31,10 +31,12 @@ export interface LeftOut {
   readonly tests: number;
 }
 
-export function leftOut(chunk: Chunk): LeftOut {
-  let duplicates = 0;
-  let tests = 0;
-  for (let row = 0; row < chunk.length; row++) {
+export const NOTHING_LEFT_OUT: LeftOut = { duplicates: 0, tests: 0 };
+
+/** Of a chunk: what is left out of its rows before one, and of those from it on. */
+export function leftOut(chunk: Chunk, from: number, before: LeftOut = NOTHING_LEFT_OUT): LeftOut {
+  let { duplicates, tests } = before;
+  for (let row = from; row < chunk.length; row++) {
     const flags = chunk.flags[row]!;
     if (flags & Flag.duplicate) duplicates += 1;
     else if (flags & Flag.test) tests += 1;

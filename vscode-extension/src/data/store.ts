@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { CallTable } from './callTable';
 import { Reader } from './cold';
 import { Dictionary, type Chunk } from './columns';
-import { advance, segmentsIn, statusOf, type Live } from './follow';
+import { advance, segmentsIn, statusOf, type Live, type Status } from './follow';
 import { keep, kept } from './persist';
 import { Detailed, Runs, type Source } from './runs';
 import type { Segment } from './segments';
-import { leftOut, type LeftOut, type Snapshot } from './snapshot';
+import { leftOut, NOTHING_LEFT_OUT, type LeftOut, type Snapshot } from './snapshot';
 import { Twins } from './twins';
 
 /** So much is worth being written down. */
@@ -25,7 +25,7 @@ export class Store {
   private dictionary = new Dictionary();
   private live = new Map<string, Live>();
   private readonly slots = new Map<number, Slot>();
-  private readonly left = new Map<Chunk, LeftOut>();
+  private readonly left = new WeakMap<Chunk, LeftOut>();
   private detailed = new Detailed();
   private isMissing = true;
   private problem: string | null = null;
@@ -91,17 +91,19 @@ export class Store {
       return live;
     }
     this.isMissing = segments === null;
-    const total = await this.unread(segments ?? []);
+    const found = await Promise.all((segments ?? []).map(async (segment) => ({ segment, status: await this.statusOf(segment) })));
+    const total = found.reduce((sum, { segment, status }) => sum + this.unread(segment, status), 0);
     let done = 0;
     const reader = new Reader(this.workerFile, total, (bytes) => {
       done += bytes;
       progress(Math.min(1, done / total));
     }, this.workersFrom);
     try {
-      for (const segment of segments ?? []) {
+      for (const { segment, status } of found) {
+        if (!status) continue;
         try {
-          const found = await advance(this.folder, segment, this.live.get(segment.name), this.dictionary, reader);
-          if (found) live.set(segment.name, found);
+          const advanced = await advance(this.folder, segment, status, this.live.get(segment.name), this.dictionary, reader);
+          if (advanced) live.set(segment.name, advanced);
         } catch (error) {
           this.problem = `${segment.name}: ${wordingOf(error)}`;
         }
@@ -113,13 +115,17 @@ export class Store {
     return live;
   }
 
-  private async unread(segments: readonly Segment[]): Promise<number> {
-    let bytes = 0;
-    for (const { name } of segments) {
-      const status = await statusOf(join(this.folder, name)).catch(() => null);
-      bytes += Math.max(0, Number(status?.size ?? 0) - (this.live.get(name)?.checkpoint.offset ?? 0));
+  private async statusOf({ name }: Segment): Promise<Status | null> {
+    try {
+      return await statusOf(join(this.folder, name));
+    } catch (error) {
+      this.problem = `${name}: ${wordingOf(error)}`;
+      return null;
     }
-    return bytes;
+  }
+
+  private unread({ name }: Segment, status: Status | null): number {
+    return Math.max(0, Number(status?.size ?? 0) - (this.live.get(name)?.checkpoint.offset ?? 0));
   }
 
   /** Recognises duplicates among what is new; of a slot that lost rows, among all of it. */
@@ -127,7 +133,6 @@ export class Store {
     for (const { segment, table } of before.values()) {
       if (this.live.get(segment.name)?.table === table) continue;
       this.slots.delete(segment.slot);
-      this.left.clear();
       this.detailed = new Detailed();
     }
     for (const { segment, table } of this.live.values()) {
@@ -139,7 +144,7 @@ export class Store {
       for (const chunk of table.chunks) {
         if (row < chunk.length) {
           slot.twins.mark(chunk, row);
-          this.left.delete(chunk);
+          this.left.set(chunk, leftOut(chunk, row, row === 0 ? NOTHING_LEFT_OUT : this.left.get(chunk)));
           if (chunk.length - row > 1000) await new Promise(setImmediate);
         }
         row = Math.max(0, row - chunk.length);
@@ -162,8 +167,7 @@ export class Store {
       for (const chunk of table.chunks) {
         chunks.push(chunk);
         segments.push(segment.name);
-        let left = this.left.get(chunk);
-        if (!left) this.left.set(chunk, (left = leftOut(chunk)));
+        const left = this.left.get(chunk) ?? NOTHING_LEFT_OUT;
         notes.duplicates += left.duplicates;
         notes.tests += left.tests;
         records += chunk.length - left.duplicates;
