@@ -7,7 +7,7 @@ import { bytesOf, define, isText, readObject } from './objects';
 import { timeAt } from './times';
 
 /** Rows that are held at most. */
-export const ROWS: i32 = 1 << 13;
+export const ROWS: i32 = 1 << 12;
 /** A count that does not fit; where it stands instead only the host knows. */
 const LARGE: u32 = 0xffff_ffff;
 

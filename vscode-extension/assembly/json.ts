@@ -9,7 +9,7 @@
 import { numberIn } from './host';
 
 /** Bytes of lines that are read at once. */
-export const MOST: i32 = 1 << 20;
+export const MOST: i32 = 1 << 19;
 /** Sixteen bytes are looked at at once. */
 export const input = new StaticArray<u8>(MOST + 16);
 

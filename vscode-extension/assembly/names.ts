@@ -7,8 +7,8 @@
 import { hash, hashAt, input, isAscii, isSame } from './json';
 import { isUtf8 } from './host';
 
-const MOST_NAMES: u32 = 1 << 14;
-const MOST_BYTES: u32 = 1 << 20;
+const MOST_NAMES: u32 = 1 << 13;
+const MOST_BYTES: u32 = 1 << 19;
 /** So many new ones may be in a line. */
 const ENOUGH: u32 = 16;
 

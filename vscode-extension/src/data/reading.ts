@@ -6,7 +6,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 /** A line longer than this, without its newline, is passed over. */
 export const MOST_LINE_BYTES = 16 * 1024 * 1024;
 /** Small enough to be parsed within one slice of the event loop. */
-const BLOCK = 1024 * 1024;
+const BLOCK = 512 * 1024;
 const NEWLINE = 10;
 
 export interface Lines {
