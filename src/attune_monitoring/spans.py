@@ -71,7 +71,7 @@ def end_span(
 
 
 def set_attributes(span: Span, attributes: Mapping[str, Any]) -> None:
-    """`span.set_attributes`, for keys that are not empty, in a fifth of its time.
+    """`span.set_attributes`, for keys that are not empty, in a quarter of its time.
 
     OpenTelemetry examines key by key and value by value what was made here a moment ago, which is an eighth of all that
     a call costs. What it could only take as it is goes at once into the dictionary behind the span's attributes.
@@ -91,11 +91,15 @@ def set_attributes(span: Span, attributes: Mapping[str, Any]) -> None:
 
 
 def _are_plain(values: Collection[object]) -> bool:
-    return _PLAIN.issuperset(map(type, values)) or all(
-        type(value) in _PLAIN or (type(value) is tuple and all(type(text) is str for text in value)) for value in values
-    )
+    if _PLAIN.issuperset(map(type, values)):
+        return True
+    for value in values:
+        if type(value) not in _PLAIN and not (type(value) is tuple and _TEXT.issuperset(map(type, value))):
+            return False
+    return True
 
 
+_TEXT = frozenset({str})
 _PLAIN = frozenset({bool, int, float, str})
 
 
