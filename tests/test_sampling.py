@@ -43,6 +43,16 @@ def test_what_is_sampled_is_left_as_the_sampler_decided() -> None:
     assert KeepRecords(ALWAYS_ON).get_description() == "KeepRecords(AlwaysOnSampler)"
 
 
+def test_where_every_root_is_sampled_each_span_begins_with_the_attributes_that_it_was_given() -> None:
+    tracer = TracerProvider(sampler=KeepRecords(ALWAYS_ON, samples_roots=True), shutdown_on_exit=False).get_tracer("t")
+    given: dict[str, Any] = {}
+    found = [dict(tracer.start_span("chat", attributes=one).attributes) for one in (None, given, {"n": 1}, {"n": 2})]
+    for number in (3, 4):
+        given["n"] = number
+        found.append(dict(tracer.start_span("chat", attributes=given).attributes))
+    assert found == [{}, {}, {"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}]
+
+
 def test_given_ids_are_taken_and_others_made() -> None:
     generator = GivenIds(RandomIdGenerator())
     token = GIVEN_IDS.set((7, 8))

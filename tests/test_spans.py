@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import StatusCode
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.trace import NonRecordingSpan, StatusCode
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.scope import HOOKS
-from attune_monitoring.spans import describe_error, end_span, is_cancellation
+from attune_monitoring.spans import describe_error, end_span, is_cancellation, set_attributes
 
 
 @pytest.fixture
@@ -181,3 +181,65 @@ def test_a_span_that_raises_is_ended_all_the_same_and_nothing_comes_out():
     assert (HOOKS.failures - failures).total() == 2
     HOOKS.failures.clear()
     HOOKS.failures.update(failures)
+
+
+class Name(str):
+    pass
+
+
+class TestSettingAttributes:
+    @pytest.mark.parametrize(
+        "limits",
+        [
+            SpanLimits(),
+            SpanLimits(max_span_attributes=3),
+            SpanLimits(max_attribute_length=4),
+            SpanLimits(max_attributes=0),
+        ],
+        ids=["no limit in reach", "room for three", "short values", "no room"],
+    )
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {"text": "chat", "count": 3, "cost": 0.5, "flag": True},
+            {"first": 2, "last": "again"},
+            {"reasons": ("stop", "length"), "count": 3},
+            {"mixed": ("stop", None, b"1", 2.5)},
+            {"list": ["stop"], "bytes": b"1", "none": None},
+            {"name": Name("subclass"), "object": object},
+            {},
+        ],
+        ids=["plain", "set before", "texts", "mixed", "others", "odd", "nothing"],
+    )
+    def test_gives_what_the_sdk_gives(self, attributes: dict[str, Any], limits: SpanLimits) -> None:
+        tracer = TracerProvider(shutdown_on_exit=False, span_limits=limits).get_tracer("test")
+        before = {"first": 1, "second": "of two"}
+        ours, theirs = (tracer.start_span("work", attributes=before) for _ in range(2))
+        set_attributes(ours, attributes)
+        theirs.set_attributes(attributes)
+        found, wanted = (
+            {key: (type(value), value) for key, value in span.attributes.items()} for span in (ours, theirs)
+        )
+        assert found == wanted
+        assert ours.dropped_attributes == theirs.dropped_attributes
+
+    def test_plain_values_are_not_examined_again(self, span: Any) -> None:
+        span.set_attributes = None
+        set_attributes(span, {"text": "chat", "count": 3, "reasons": ("stop",)})
+        assert dict(span.attributes) == {"text": "chat", "count": 3, "reasons": ("stop",)}
+
+    def test_an_ended_span_stays_as_it_is(self, span: Any, caplog: pytest.LogCaptureFixture) -> None:
+        span.end()
+        set_attributes(span, {"late": 1})
+        assert not span.attributes
+        assert "ended span" in caplog.text
+
+    def test_a_span_of_another_make_is_asked_itself(self) -> None:
+        told: dict[str, Any] = {}
+
+        class Other(NonRecordingSpan):
+            def set_attributes(self, attributes: Any) -> None:
+                told.update(attributes)
+
+        set_attributes(Other(trace.INVALID_SPAN_CONTEXT), {"count": 3})
+        assert told == {"count": 3}

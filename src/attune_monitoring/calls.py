@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from attune_monitoring import semconv as sc
 from attune_monitoring.mapping import add_cost
 from attune_monitoring.responses import ResponseInfo, StreamReader, is_stream, provider_of, read_response
-from attune_monitoring.scope import HOOKS, Entered, Scope, scope_of, with_scope
+from attune_monitoring.scope import HOOKS, NO_SCOPE, Entered, Scope, scope_of, with_scope
 from attune_monitoring.spans import describe_error, end_span
 from attune_monitoring.streams import proxy
 
@@ -631,6 +631,6 @@ def start_call(
 ) -> LLMCall:
     """Begin a call's span below the current scope; `attributes` are those known before the provider is asked."""
     context = otel_context.get_current()
-    outer = scope_of(context)
+    outer = scope_of(context) if context else NO_SCOPE
     merged = {**outer.attributes, **attributes} if outer.attributes else attributes
     return LLMCall(tracer.start_span(name, context, kind, merged), context, outer, merged)

@@ -135,7 +135,7 @@ class RecorderProcessor(SpanProcessor):
             own = scope is self._own_scope
             if not own and scope is not None and scope.name == sc.SCOPE:
                 self._own_scope, own = scope, True
-            if own and stands_alone(parent_context):
+            if own and (not parent_context or stands_alone(parent_context)):
                 return
             parent = span.parent
             self.recorder.started(

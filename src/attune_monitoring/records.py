@@ -329,24 +329,24 @@ def encode_line(line: Mapping[str, Any]) -> bytes:
 
 def encode_call(record: LLMCallRecord) -> bytes:
     """Return `encode_line(record.to_dict())`, in a third of the time: the comparison with defaults is msgspec's."""
-    values = msgspec.structs.astuple(record)
-    given = values[_METADATA]
-    if ATTUNE in given or record.pid is None:
+    given = record.metadata
+    if record.pid is None or ATTUNE in given:
         return encode_line(record.to_dict())  # not of a process of ours: rare, and its block may have to be left out
-    old = values[:_METADATA]
-    extra = _CallExtra(*values[_METADATA + 1 :])
-    input_tokens, output_tokens, cost = old[_UNKNOWABLE_PART]
-    if input_tokens is None or output_tokens is None or cost is None or not -math.inf < cost < math.inf:
-        found = dict(zip(_CALL_UNKNOWABLE, old[_UNKNOWABLE_PART], strict=True))
-        extra.unknown = [key for key, value in found.items() if not _is_known(value)]
-        known = [value if _is_known(value) else msgspec.UNSET for value in found.values()]
-        old = (*old[: _UNKNOWABLE_PART.start], *known, *old[_UNKNOWABLE_PART.stop :])
+    values = _values_of(record)
+    line = _CallLine(*values[_OLD_PART])
+    extra = _CallExtra(*values[_NEW_PART])
+    cost = record.estimated_cost
+    if cost is None or not -_INFINITE < cost < _INFINITE or record.input_tokens is None or record.output_tokens is None:
+        extra.unknown = [key for key in _CALL_UNKNOWABLE if not _is_known(getattr(record, key))]
+        for key in extra.unknown:
+            setattr(line, key, msgspec.UNSET)
     metadata = given.copy()
     if record.run_id is not None:
         metadata.setdefault("run_id", record.run_id)
     metadata[ATTUNE] = extra
+    line.metadata = metadata
     try:
-        return _encode(_CallLine(*old, metadata))
+        return _encode(line)
     except Exception:
         return encode_line(record.to_dict())
 
@@ -518,14 +518,11 @@ def _defaults(record: type[_Record], first: str, *, leave: tuple[str, ...] = ())
 
 
 _CALL_UNKNOWABLE = ("input_tokens", "output_tokens", "estimated_cost")
-_UNKNOWABLE_PART = slice(
-    LLMCallRecord.__struct_fields__.index("input_tokens"), LLMCallRecord.__struct_fields__.index("estimated_cost") + 1
-)
-_METADATA = LLMCallRecord.__struct_fields__.index("metadata")
 _UNKNOWABLE = frozenset({"input_tokens", "output_tokens", "cost"})
 _CALL_FIELDS = _converters(LLMCallRecord)
 _CALL_NEW = _defaults(LLMCallRecord, "trace_id")
 _CALL_OLD = LLMCallRecord.__struct_fields__[: -len(_CALL_NEW)]
+_OLD_PART, _NEW_PART = slice(len(_CALL_OLD)), slice(len(_CALL_OLD), None)
 _CALL_NUMBERS = tuple(
     key for key, kind in LLMCallRecord.__annotations__.items() if str(kind).split(" | ")[0] in ("int", "float")
 )
@@ -539,7 +536,9 @@ _RUN_ADDED = frozenset({"trigger", "project"})
 """What some earlier writers put at the top of a run."""
 
 _encode = msgspec.json.Encoder().encode
-_CallLine = msgspec.defstruct("_CallLine", [(key, Any) for key in _CALL_OLD], gc=False)
+_values_of = msgspec.structs.astuple
+_INFINITE = math.inf
+_CallLine: Any = msgspec.defstruct("_CallLine", [(key, Any) for key in _CALL_OLD], gc=False)
 _CallExtra: Any = msgspec.defstruct(
     "_CallExtra",
     [

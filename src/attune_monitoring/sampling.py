@@ -31,6 +31,8 @@ class KeepRecords(Sampler):
     def __init__(self, sampler: Sampler, *, samples_roots: bool = False) -> None:
         self.sampler = sampler
         self._samples_roots = samples_roots
+        # Calls that are alike begin with the same attributes (the same object, so it stays true if that is changed).
+        self._latest: tuple[Attributes, SamplingResult] = None, SamplingResult(_SAMPLED)
 
     def should_sample(
         self,
@@ -44,7 +46,14 @@ class KeepRecords(Sampler):
     ) -> SamplingResult:
         """Decide as the wrapped sampler does, but never drop."""
         if self._samples_roots and not parent_context:
-            return SamplingResult(_SAMPLED, attributes)
+            given, result = self._latest
+            if attributes is not given:
+                result = SamplingResult(_SAMPLED)
+                if attributes is not None:
+                    # Itself, not the view that the constructor makes of it: the SDK copies it, and a view more slowly.
+                    result.attributes = attributes  # type: ignore[assignment]
+                self._latest = attributes, result
+            return result
         result = self.sampler.should_sample(parent_context, trace_id, name, kind, attributes, links)
         if result.decision is Decision.DROP:
             return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)

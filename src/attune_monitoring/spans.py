@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.trace import Span, Status, StatusCode
 
 from attune_monitoring import semconv as sc
 from attune_monitoring.redaction import redact
 from attune_monitoring.scope import HOOKS
 
-__all__ = ["describe_error", "end_span", "is_cancellation"]
+__all__ = ["describe_error", "end_span", "is_cancellation", "set_attributes"]
 
 _MAX_STACK = 16_000
 _MAX_FRAMES = -50
@@ -60,13 +61,59 @@ def end_span(
             elif not (isinstance(error, SystemExit) and error.code in (None, 0)):
                 final = _mark_failed(span, attributes, error)
         if final:
-            span.set_attributes(final)
+            set_attributes(span, final)
     except Exception as failure:
         HOOKS.failed("ending a span", failure)
     try:
         span.end(end_ns)
     except Exception as failure:
         HOOKS.failed("ending a span", failure)
+
+
+def set_attributes(span: Span, attributes: Mapping[str, Any]) -> None:
+    """`span.set_attributes`, for keys that are not empty, in a quarter of its time.
+
+    OpenTelemetry examines key by key and value by value what was made here a moment ago, which is an eighth of all that
+    a call costs. What it could only take as it is goes at once into the dictionary behind the span's attributes.
+    """
+    inside: Any = span
+    try:
+        held = inside._attributes
+        if type(held) is BoundedAttributes and _WRITES_THROUGH and _are_plain(attributes.values()):
+            with inside._lock, held._lock:
+                full = held.maxlen is not None and len(held._dict) + len(attributes) > held.maxlen
+                if inside._end_time is None and held.max_value_len is None and not full:
+                    held._dict.update(attributes)
+                    return
+    except AttributeError:  # not a span of the SDK's, or of another version of it
+        pass
+    span.set_attributes(attributes)
+
+
+def _are_plain(values: Collection[object]) -> bool:
+    if _PLAIN.issuperset(map(type, values)):
+        return True
+    for value in values:
+        if type(value) not in _PLAIN and not (type(value) is tuple and _TEXT.issuperset(map(type, value))):
+            return False
+    return True
+
+
+_TEXT = frozenset({str})
+_PLAIN = frozenset({bool, int, float, str})
+
+
+def _writes_through() -> bool:
+    """Whether what is put into the dictionary behind attributes is what others read of them."""
+    try:
+        probe: Any = BoundedAttributes(maxlen=1, immutable=False)
+        probe._dict.update(probe=1)
+        return dict(probe) == {"probe": 1} and probe.max_value_len is None
+    except Exception:
+        return False
+
+
+_WRITES_THROUGH = _writes_through()
 
 
 def _stack_of(error: BaseException) -> str:

@@ -32,8 +32,9 @@ def call_record(span: SpanData, origin: Origin, *, content: bool = False) -> LLM
     values[_CONTENT] = _content(attributes) if content else {}
     # Over the attributes that are there, not over all that could be: this runs in the caller's thread.
     for key, value in attributes.items():
-        if key in _PLACES:
-            values[_PLACES[key]] = value
+        place = _place_of(key)
+        if place is not None:
+            values[place] = value
         elif key in _READ:
             place, read = _READ[key]
             values[place] = read(value)
@@ -264,6 +265,7 @@ _PLACES: dict[str, int] = {
     sc.CODE_LINE: _place("source_line"),
 }
 """Which attributes a record has, and where: the place of the field among the record's."""
+_place_of = _PLACES.get
 _READ: dict[str, tuple[int, Callable[[Any], Any]]] = {
     sc.FINISH_REASONS: (_REASONS, _texts),
     sc.FALLBACK_CHAIN: (_CHAIN, _texts),
