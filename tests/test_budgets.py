@@ -560,6 +560,7 @@ def test_a_program_is_refused_what_another_one_has_spent(run_program):
     assert run_program(code, 0).out == "3.0 \n"
 
 
+@pytest.mark.slow
 def test_a_configuration_without_limits_takes_back_what_one_with_limits_had_set(run_program):
     code = """
         from attune_monitoring import configure, llm_call

@@ -43,6 +43,7 @@ def test_it_writes_as_many_calls_as_asked_for_and_reports_them(calls, runs, writ
     assert written.cost == pytest.approx(sum(call.cost or 0 for call in calls))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_lines(folder, written, tmp_path):
     write_records(tmp_path, count=COUNT, days=14, now=NOW)
     for file in folder.glob("*.jsonl"):

@@ -53,6 +53,7 @@ def call(ms: int = 0, **fields: Any) -> LLMCallRecord:
     return LLMCallRecord(**{"call_id": "c", "timestamp": f"{WHEN}.{ms:03d}Z", "estimated_cost": 0.25, **fields})
 
 
+@pytest.mark.slow
 class TestLatency:
     @given(values=DURATIONS, percent=st.sampled_from((1, 25, 50, 75, 90, 95, 99, 99.9, 100)))
     def test_percentiles_are_half_a_bucket_from_the_nearest_rank(self, values, percent):

@@ -180,7 +180,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     time.tzset()
 
 
-@pytest.mark.parametrize("ask", [from_rollup, from_records, from_sql])
+@pytest.mark.parametrize("ask", [from_rollup, from_records, pytest.param(from_sql, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CASES)
 def test_the_golden_records_give_the_figures_worked_out_by_hand(folder: Path, name: str, ask: Ask) -> None:
     case = load(name)

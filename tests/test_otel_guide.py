@@ -77,6 +77,7 @@ def test_metrics_alone_go_where_their_own_variable_says(tmp_path):
     assert (found.traces_endpoint, found.metrics_endpoint) == (None, address)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", named("prometheus.yml"))
 def test_prometheus_takes_its_configuration(block, tmp_path):
     tool = require("promtool")

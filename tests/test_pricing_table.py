@@ -154,6 +154,7 @@ def test_every_model_costs_what_genai_prices_says_for_every_mix_of_tokens_at_eve
     assert not wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", [p for p in providers if p.id in THREE], ids=lambda p: p.id)
 def test_every_service_tier_costs_what_genai_prices_says_and_is_unknown_before_it_has_a_price(provider):
     pricing = Pricing()

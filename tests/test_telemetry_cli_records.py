@@ -380,6 +380,7 @@ class TestRuns:
         assert "?" not in done.stdout
 
 
+@pytest.mark.slow
 class TestExport:
     @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"])
     def test_no_cell_is_a_formula(self, empathy, store, text):
@@ -444,6 +445,7 @@ class TestExport:
         assert "cannot be written to" in err
 
 
+@pytest.mark.slow
 class TestQuery:
     def test_it_answers_over_calls_runs_and_stages(self, empathy, storage):
         written = write_records(storage, count=200, days=2, now=NOW)
@@ -540,6 +542,7 @@ class TestArchive:
         assert not segments(store.storage_dir, CALLS)
 
 
+@pytest.mark.slow
 class TestGroup:
     def test_without_a_command_it_shows_the_commands_and_the_next_step(self, empathy):
         status, out, _ = empathy()
