@@ -31,8 +31,8 @@ test: $(DEV) lint type ## Everything: lint, types, security, all tests, coverage
 	@$(PYTEST) -n $(JOBS) --dist loadgroup --cov --cov-report=term --cov-fail-under=90
 	@$(MAKE) --no-print-directory test-panel
 
-test-fast: $(DEV) ## The tests that take no time
-	@$(PYTEST) -q -n $(JOBS) -m "not slow"
+test-fast: $(DEV) ## The tests that take no time, without the providers' clients
+	@$(PYTEST) -q -n $(JOBS) -m "not slow" --ignore tests/e2e
 
 # What a machine does not have is said, and the rest is tested.
 test-panel: ## The VS Code panel: types, lint, unit tests, and in a real VS Code
