@@ -200,13 +200,17 @@ export function hasRoom(): bool {
 /** Of the rows that were settled last. */
 export let earliest: f64 = Infinity;
 export let latest: f64 = -Infinity;
+/** All flags that one of them has. */
+export let marks: u32 = 0;
 
-/** Moves the places of some rows, and finds out between which times they are. */
+/** Moves the places of some rows, and finds out what they have together. */
 export function settle(from: i32, until: i32, by: u32): void {
   earliest = Infinity;
   latest = -Infinity;
+  marks = 0;
   for (let row = from; row < until; row++) {
     unchecked((place[row] += by));
+    marks |= unchecked(flags[row]);
     const when = unchecked(time[row]);
     if (when < earliest) earliest = when;
     if (when > latest) latest = when;

@@ -10,7 +10,7 @@ import * as run from './runs';
 
 export { input, MOST } from './json';
 export { ends, foreign, hashes, names, pool } from './names';
-export { begin, earliest, latest, numbers, series, settle, who } from './calls';
+export { begin, earliest, latest, marks, numbers, series, settle, who } from './calls';
 
 /** Columns of calls, in the order of columns.ts in src/data. */
 export const callColumns: StaticArray<usize> = [

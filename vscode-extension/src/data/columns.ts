@@ -67,6 +67,8 @@ export class Chunk {
   flags: Uint16Array<ArrayBuffer>;
   earliest = Infinity;
   latest = -Infinity;
+  /** All flags that one of its rows has, but that of a duplicate. */
+  marks = 0;
   readonly large = new Map<number, number>();
 
   /** `rows`: room for so many at first. */
@@ -94,6 +96,7 @@ export class Chunk {
     this.length = 0;
     this.earliest = Infinity;
     this.latest = -Infinity;
+    this.marks = 0;
     this.large.clear();
   }
 
@@ -107,9 +110,10 @@ export class Chunk {
     const at = this.length;
     const length = at + until - from;
     if (length > this.time.length) this.resize(length);
-    const { earliest, latest } = rows.settle(from, until, rows.origin - this.base);
+    const { earliest, latest, marks } = rows.settle(from, until, rows.origin - this.base);
     this.earliest = Math.min(this.earliest, earliest);
     this.latest = Math.max(this.latest, latest);
+    this.marks |= marks;
     for (const name of COLUMNS) this[name].set(rows[name].subarray(from, until), at);
     for (const { row, column, value } of rows.large) if (row >= from && row < until) this.setLarge(column, at + row - from, value);
     this.length = length;
@@ -151,8 +155,8 @@ export type Rows = { readonly [column in Column]: Chunk[column] } & {
   readonly length: number;
   /** Where in the file the places begin. */
   readonly origin: number;
-  /** Moves the places of some, and says between which times they are. */
-  settle(from: number, until: number, by: number): { readonly earliest: number; readonly latest: number };
+  /** Moves the places of some, and says between which times they are and which flags one of them has. */
+  settle(from: number, until: number, by: number): { readonly earliest: number; readonly latest: number; readonly marks: number };
   /** Counts that do not fit. */
   readonly large: readonly { readonly row: number; readonly column: Count; readonly value: number }[];
 };

@@ -12,6 +12,7 @@ interface PackedChunk {
   readonly length: number;
   readonly earliest: number;
   readonly latest: number;
+  readonly marks: number;
   readonly large: readonly (readonly [key: number, value: number])[];
 }
 
@@ -41,7 +42,7 @@ export function packTable(table: CallTable | RunTable): Packed<PackedTable> {
     const arrays = RUN_COLUMNS.map((name): Growable => table[name].subarray(0, table.length));
     return { plain: { kind: 'runs', hasLocalTimes, length: table.length, chunks: [] }, arrays };
   }
-  const chunks = table.chunks.map(({ base, length, earliest, latest, large }) => ({ base, length, earliest, latest, large: [...large] }));
+  const chunks = table.chunks.map(({ base, length, earliest, latest, marks, large }) => ({ base, length, earliest, latest, marks, large: [...large] }));
   // Flags change when a duplicate is recognised; all else stays as it is once it is there.
   const arrays = table.chunks.flatMap((chunk) => COLUMNS.map((name): Growable =>
     name === 'flags' ? chunk.flags.slice(0, chunk.length) : chunk[name].subarray(0, chunk.length)));
@@ -57,11 +58,12 @@ export function unpackTable(plain: PackedTable, arrays: Growable[], dictionary: 
     for (const name of RUN_COLUMNS) table.replace(name, taken(arrays, table[name]));
     return table;
   }
-  for (const { base, length, earliest, latest, large } of plain.chunks) {
+  for (const { base, length, earliest, latest, marks, large } of plain.chunks) {
     const chunk = new Chunk(base);
     chunk.length = length;
     chunk.earliest = earliest;
     chunk.latest = latest;
+    chunk.marks = marks;
     for (const [key, value] of large) chunk.large.set(key, value);
     for (const name of COLUMNS) chunk.replace(name, taken(arrays, chunk[name]));
     table.chunks.push(chunk);

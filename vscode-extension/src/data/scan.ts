@@ -102,10 +102,10 @@ export class Scan {
     return rows;
   }
 
-  private settle(from: number, until: number, by: number): { earliest: number; latest: number } {
+  private settle(from: number, until: number, by: number): ReturnType<Rows['settle']> {
     const { exports: x } = this.scanner;
     x.settle(from, until, by);
-    return { earliest: x.earliest.value, latest: x.latest.value };
+    return { earliest: x.earliest.value, latest: x.latest.value, marks: x.marks.value };
   }
 
   /** As `takeCalls`. */

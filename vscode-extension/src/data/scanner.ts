@@ -28,6 +28,7 @@ interface Exports {
   readonly runColumns: Address;
   readonly earliest: Address;
   readonly latest: Address;
+  readonly marks: Address;
   readCalls(start: number, end: number): number;
   readRuns(start: number, end: number): number;
   begin(): void;

@@ -1,7 +1,7 @@
 /** All that was read, at one time: what every answer is made from. */
 
 import type { Notes } from '../../shared/protocol';
-import { Flag, type Chunk, type Dictionary } from './columns';
+import { Flag, HALF, type Chunk, type Dictionary } from './columns';
 import type { Runs } from './runs';
 
 export interface Snapshot {
@@ -35,6 +35,7 @@ export const NOTHING_LEFT_OUT: LeftOut = { duplicates: 0, tests: 0 };
 
 /** Of a chunk: what is left out of its rows before one, and of those from it on. */
 export function leftOut(chunk: Chunk, from: number, before: LeftOut = NOTHING_LEFT_OUT): LeftOut {
+  if (!(chunk.marks & (HALF | Flag.test))) return before;
   let { duplicates, tests } = before;
   for (let row = from; row < chunk.length; row++) {
     const flags = chunk.flags[row]!;

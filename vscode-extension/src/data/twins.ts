@@ -23,6 +23,7 @@ export class Twins {
 
   /** Marks duplicates among the rows from one on; rows come in the order of the files. */
   mark(chunk: Chunk, from: number): void {
+    if (!(chunk.marks & HALF)) return;
     const { flags } = chunk;
     for (let row = from; row < chunk.length; row++) {
       flags[row]! &= ~Flag.duplicate;
