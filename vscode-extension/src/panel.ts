@@ -82,15 +82,16 @@ export class Panel implements vscode.Disposable {
   }
 
   private async receive(message: ToHost): Promise<void> {
+    const isHello = message?.kind === 'asked' && message.question?.type === 'hello';
+    // Before it is answered: what changes meanwhile is not in the answer.
+    if (isHello) this.greeted = true;
     try {
       await this.answering.receive(message);
     } catch (error) {
       // The page went while it was answered.
       this.problems.note('an answer did not reach the panel', error);
     }
-    if (message?.kind !== 'asked' || message.question?.type !== 'hello') return;
-    this.greeted = true;
-    if (!this.wanted) return;
+    if (!isHello || !this.wanted) return;
     this.tell({ type: 'show', ...this.wanted });
     this.wanted = null;
   }

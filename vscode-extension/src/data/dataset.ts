@@ -70,12 +70,12 @@ export class Dataset {
     return this.looking;
   }
 
-  overview(view: View, slice: Slice | null, includeTests: boolean): Omit<Overview, 'source' | 'alerts'> {
+  overview(view: View, slice: Slice | null, includeTests: boolean): Omit<Overview, 'source' | 'alerts' | 'page'> {
     const now = this.now();
     return { ...overviewOf(this.store.snapshot, view, slice, includeTests, now), readAt: now };
   }
 
-  async page(view: View, sort: Sort, offset: number, limit: number, includeTests: boolean): Promise<Page> {
+  page(view: View, sort: Sort, offset: number, limit: number, includeTests: boolean): Page {
     const { snapshot } = this.store;
     const from = Math.max(0, Math.floor(offset));
     const { ids, total } = this.shown(view, sort, includeTests, from, Math.min(MOST_ROWS, Math.max(0, Math.floor(limit))));

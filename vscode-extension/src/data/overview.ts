@@ -12,7 +12,7 @@ const DEAREST = 5;
 
 export function overviewOf(
   snapshot: Snapshot, view: View, slice: Slice | null, includeTests: boolean, now: number,
-): Omit<Overview, 'source' | 'alerts' | 'readAt'> {
+): Omit<Overview, 'source' | 'alerts' | 'readAt' | 'page'> {
   const period = periodOf(view.range, now, oldestIn(snapshot));
   const open = counted(period, view.range, now);
   const cut = parts(period, slice ?? fitting(period));
