@@ -7,7 +7,7 @@ import type { ShowTold, ToHost, Told, ToWebview } from '../shared/protocol';
 import { answerers } from './answers';
 import type { Host } from './answers';
 import { assets, html } from './html';
-import type { Place } from './html';
+import type { Parts, Place } from './html';
 import type { Problems } from './problems';
 import { wordingOf } from './wording';
 
@@ -28,7 +28,7 @@ export class Panel implements vscode.Disposable {
   private wanted: Omit<ShowTold, 'type'> | null = null;
 
   constructor(
-    private readonly frame: Frame, place: Place, extension: vscode.Uri, host: Host, private readonly problems: Problems,
+    private readonly frame: Frame, place: Place, extension: vscode.Uri, parts: Parts, host: Host, private readonly problems: Problems,
     /** Whether it is seen, or used, has changed. */
     private readonly attention: () => void,
   ) {
@@ -47,7 +47,7 @@ export class Panel implements vscode.Disposable {
       host.feed.onReading((done) => this.tell({ type: 'reading', done })),
     );
     webview.options = { enableScripts: true, localResourceRoots: [assets(extension)] };
-    webview.html = html(webview, extension, place);
+    webview.html = html(webview, extension, place, parts);
   }
 
   get visible(): boolean {

@@ -26,6 +26,10 @@ beforeEach(async () => {
   reset();
   top = await realpath(await mkdtemp(path.join(tmpdir(), 'host-')));
   await mkdir(path.join(top, 'ws/.git'), { recursive: true });
+  // As it is installed; what was built last is of no matter here.
+  await mkdir(path.join(top, 'extension/dist'), { recursive: true });
+  await writeFile(path.join(top, 'extension/dist/webview.js'), 'run()');
+  await writeFile(path.join(top, 'extension/dist/webview.css'), 'main {}');
   fake.folders = [{ name: 'ws', uri: Uri.file(path.join(top, 'ws')) }];
   subscriptions = [];
   state = new Memento();
@@ -38,7 +42,7 @@ afterEach(async () => {
 
 function start(): void {
   activate({
-    subscriptions, workspaceState: state, extensionUri: Uri.file(ROOT), storageUri: Uri.file(path.join(top, 'storage')),
+    subscriptions, workspaceState: state, extensionUri: Uri.file(path.join(top, 'extension')), storageUri: Uri.file(path.join(top, 'storage')),
     globalStorageUri: Uri.file(path.join(top, 'global')),
   } as unknown as vscode.ExtensionContext);
 }
@@ -172,7 +176,7 @@ describe('the panel', () => {
   test('may load from dist and from nowhere else', async () => {
     start();
     const { options } = (await openView()).webview;
-    expect(options.localResourceRoots?.map(String)).toEqual([`file://${path.join(ROOT, 'dist')}`]);
+    expect(options.localResourceRoots?.map(String)).toEqual([`file://${path.join(top, 'extension/dist')}`]);
   });
 
   test('is told nothing while it is hidden, and is one again when it is seen', async () => {
