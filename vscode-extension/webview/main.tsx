@@ -1,7 +1,7 @@
 /** The page: joins the conversation and the components. */
 
 // First, so that it runs before the libraries.
-import { telemetry } from './session';
+import { greeted, telemetry } from './session';
 import '@vscode/codicons/dist/codicon.css';
 import './style.css';
 import { createRoot } from 'react-dom/client';
@@ -9,9 +9,13 @@ import { ErrorBoundary } from './components/ErrorBoundary';
 import { TelemetryPanel } from './components/TelemetryPanel';
 import { TelemetryContext } from './useTelemetryData';
 
-const place = document.getElementById('root') ?? document.body.appendChild(document.createElement('div'));
-createRoot(place).render(
-  <TelemetryContext value={telemetry}>
-    <ErrorBoundary><TelemetryPanel /></ErrorBoundary>
-  </TelemetryContext>,
-);
+const root = createRoot(document.getElementById('root') ?? document.body.appendChild(document.createElement('div')));
+
+// Until then the page shows what the host wrote into it; the answer mostly has the figures, and they are all that is to be drawn.
+void greeted.then(() => {
+  root.render(
+    <TelemetryContext value={telemetry}>
+      <ErrorBoundary><TelemetryPanel /></ErrorBoundary>
+    </TelemetryContext>,
+  );
+});

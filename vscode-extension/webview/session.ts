@@ -9,4 +9,5 @@ declare function acquireVsCodeApi(): Editor;
 export const telemetry = new Telemetry(acquireVsCodeApi());
 window.addEventListener('message', (event: MessageEvent<ToWebview>) => { telemetry.receive(event.data); });
 window.addEventListener('pagehide', () => { telemetry.close(); });
-void telemetry.start();
+/** Hello was answered, or refused. */
+export const greeted = telemetry.start();
