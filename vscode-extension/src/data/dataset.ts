@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { Detail, Notes, Overview, Page, Range, RecordKey, Row, Slice, Sort, View } from '../../shared/protocol';
 import { MOST_ROWS } from '../../shared/protocol';
+import { callsShown } from './counted';
 import { codeOf, factsOf } from './detail';
 import { Filter } from './filter';
 import { costOf, overviewOf } from './overview';
@@ -127,7 +128,8 @@ export class Dataset {
     if (this.orders.snapshot !== snapshot) this.orders = this.orders.after(snapshot);
     const now = this.now();
     const period = counted(periodOf(view.range, now, oldestIn(snapshot)), view.range, now);
-    return this.orders.shown(new Filter(snapshot.dictionary, period, view.filters, includeTests), sort, from, limit);
+    const filter = new Filter(snapshot.dictionary, period, view.filters, includeTests);
+    return this.orders.shown(filter, sort, from, limit, callsShown(snapshot, filter, includeTests));
   }
 
   private async bytesOf(key: RecordKey): Promise<Uint8Array> {
