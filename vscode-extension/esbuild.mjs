@@ -41,22 +41,20 @@ const host = {
   format: 'cjs',
   external: ['vscode'],
 };
-const webview = {
+const page = {
   ...common,
-  entryPoints: { webview: 'webview/main.tsx' },
   outdir: 'dist',
   platform: 'browser',
   target: 'chrome120',
   format: 'iife',
   define: { 'process.env.NODE_ENV': dev ? '"development"' : '"production"' },
-  loader: { '.ttf': 'copy' },
-  assetNames: '[name]',
-  plugins: [tailwindcss, icons],
   // Beside a script that stands in the page there is no file.
   sourcemap: dev ? 'inline' : false,
 };
+const webview = { ...page, entryPoints: { webview: 'webview/main.tsx' }, loader: { '.ttf': 'copy' }, assetNames: '[name]', plugins: [tailwindcss, icons] };
+const elements = { ...page, entryPoints: { elements: 'webview/elements.ts' } };
 
-const wanted = has('--webview') ? [webview] : [host, webview];
+const wanted = [...(has('--webview') ? [] : [host]), webview, elements];
 if (has('--watch')) {
   for (const options of wanted) await (await esbuild.context(options)).watch();
 } else {

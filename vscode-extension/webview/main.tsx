@@ -7,7 +7,11 @@ import './style.css';
 import { createRoot } from 'react-dom/client';
 import { ErrorBoundary } from './components/ErrorBoundary';
 import { TelemetryPanel } from './components/TelemetryPanel';
+import { loadElements } from './scripts';
 import { TelemetryContext } from './useTelemetryData';
+
+/** So long a search field may be missing on a busy machine. */
+const LONGEST_MS = 1_000;
 
 const root = createRoot(document.getElementById('root') ?? document.body.appendChild(document.createElement('div')));
 
@@ -18,4 +22,6 @@ void greeted.then(() => {
       <ErrorBoundary><TelemetryPanel /></ErrorBoundary>
     </TelemetryContext>,
   );
+  // When that is drawn: nobody types before.
+  requestIdleCallback(() => { loadElements().catch((error: unknown) => { telemetry.warn(error); }); }, { timeout: LONGEST_MS });
 });

@@ -213,6 +213,11 @@ export class Telemetry {
     void this.attempt({ type: 'openLink', link }, () => null);
   }
 
+  /** Something else than an answer failed. */
+  warn(error: unknown): void {
+    this.set({ notice: { kind: 'error', text: wordingOf(error) } });
+  }
+
   dismiss(): void {
     this.set({ notice: null });
   }

@@ -38,7 +38,8 @@ test('each page has a nonce of its own', () => {
 
 test('there is one script and one style sheet, with the nonce, and no other style or handler in the text', () => {
   const text = page();
-  expect(text.match(/<(script|style|link)[^>]*>/g)?.map((tag) => tag.replace(/nonce="[^"]+"/, 'nonce'))).toEqual(['<style nonce>', '<script nonce>']);
+  expect(text.match(/<(script|style|link)[^>]*>/g)?.map((tag) => tag.replace(/nonce="[^"]+"/, 'nonce')))
+    .toEqual(['<style nonce>', '<script nonce data-elements="https://files.example/extension/dist/elements.js">']);
   expect(text).not.toMatch(/\sstyle=|\son\w+=/);
 });
 

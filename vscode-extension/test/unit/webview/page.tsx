@@ -6,6 +6,7 @@ import { vi } from 'vitest';
 
 import type { Question, ToHost, ToWebview } from '../../../shared/protocol';
 import { TelemetryPanel } from '../../../webview/components/TelemetryPanel';
+import '../../../webview/elements';
 import { Telemetry } from '../../../webview/telemetry';
 import { TelemetryContext } from '../../../webview/useTelemetryData';
 import type { State } from '../../harness/host';
