@@ -1,5 +1,5 @@
 // Builds dist/: the host, its worker, the webview and its style sheet.  --watch, --dev (no minifying), --webview (only it)
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import tailwind from '@tailwindcss/postcss';
 import esbuild from 'esbuild';
 import postcss from 'postcss';
@@ -10,9 +10,23 @@ const dev = has('--dev') || has('--watch');
 const tailwindcss = {
   name: 'tailwindcss',
   setup(build) {
-    build.onLoad({ filter: /webview[\\/].*\.css$/ }, async ({ path }) => {
+    build.onLoad({ filter: /webview[\\/]style\.css$/ }, async ({ path }) => {
       const { css } = await postcss([tailwind({ optimize: !dev })]).process(await readFile(path, 'utf8'), { from: path });
       return { contents: css, loader: 'css' };
+    });
+  },
+};
+
+/** Of the hundreds of icons those that the sources name: the rules of all are as long as the panel's own style sheet. */
+const icons = {
+  name: 'icons',
+  setup(build) {
+    build.onLoad({ filter: /codicon\.css$/ }, async ({ path }) => {
+      const names = (await readdir('webview', { recursive: true })).filter((name) => /\.tsx?$/.test(name)).map((name) => `webview/${name}`);
+      const sources = (await Promise.all(names.map((name) => readFile(name, 'utf8')))).join('\n');
+      const isNamed = (icon) => new RegExp(`['" -]${icon}['" ]`).test(sources);
+      const rules = (await readFile(path, 'utf8')).replace(/^\.codicon-([\w-]+):before \{.*\}\n/gm, (rule, icon) => (isNamed(icon) ? rule : ''));
+      return { contents: rules, loader: 'css', watchFiles: names };
     });
   },
 };
@@ -27,25 +41,26 @@ const host = {
   format: 'cjs',
   external: ['vscode'],
 };
-const webview = {
+const page = {
   ...common,
-  entryPoints: { webview: 'webview/main.tsx' },
   outdir: 'dist',
   platform: 'browser',
   target: 'chrome120',
   format: 'iife',
   define: { 'process.env.NODE_ENV': dev ? '"development"' : '"production"' },
-  loader: { '.ttf': 'file' },
-  plugins: [tailwindcss],
+  // Beside a script that stands in the page there is no file.
+  sourcemap: dev ? 'inline' : false,
 };
+const webview = { ...page, entryPoints: { webview: 'webview/main.tsx' }, loader: { '.ttf': 'copy' }, assetNames: '[name]', plugins: [tailwindcss, icons] };
+const elements = { ...page, entryPoints: { elements: 'webview/elements.ts' } };
 
-await mkdir('dist', { recursive: true });
-for (const name of ['codicon.css', 'codicon.ttf']) {
-  await copyFile(`node_modules/@vscode/codicons/dist/${name}`, `dist/${name}`);
-}
-const wanted = has('--webview') ? [webview] : [host, webview];
+const wanted = [...(has('--webview') ? [] : [host]), webview, elements];
 if (has('--watch')) {
   for (const options of wanted) await (await esbuild.context(options)).watch();
 } else {
   await Promise.all(wanted.map((options) => esbuild.build(options)));
+  // The host puts both into the text of its page, where these would end them.
+  for (const name of ['dist/webview.js', 'dist/webview.css']) {
+    if (/<!--|<\/(script|style)/i.test(await readFile(name, 'utf8'))) throw new Error(`${name} cannot stand in a page`);
+  }
 }

@@ -19,7 +19,8 @@ export function notes() {
       noted.waited = performance.getEntriesByType('navigation')[0]?.workerStart ?? 0;
       // When the first answer with figures arrives, and when they are painted.
       listen.call(this, type, ({ data }) => {
-        if (Number.isNaN(noted.overview) && data?.kind === 'answered' && data.answer?.totals) noted.overview = now();
+        const answer = data?.kind === 'answered' ? data.answer : null;
+        if (Number.isNaN(noted.overview) && (answer?.totals ?? answer?.overview?.totals)) noted.overview = now();
       });
       new MutationObserver((_, observer) => {
         if (!document.querySelector('[data-figure=calls]')) return;

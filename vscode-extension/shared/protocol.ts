@@ -168,6 +168,8 @@ export interface Overview {
   readonly notes: Notes;
   readonly alerts: AlertsState;
   readonly readAt: number;
+  /** The rows that were asked for with it; null where none were. */
+  readonly page: Page | null;
 }
 
 /** Where a record stands. */
@@ -259,17 +261,22 @@ export interface Hello {
   readonly texts: Readonly<Record<string, string>>;
   /** False in a workspace that is not trusted. */
   readonly trusted: boolean;
+  /** What the page is to show, so that it need not ask; null while the records are read for the first time. */
+  readonly overview: Overview | null;
 }
 
 // --- questions ----------------------------------------------------------------------------------------------------
 
-/** The first question of a webview, also after it was hidden and made anew. */
-export interface HelloQuestion { readonly type: 'hello' }
-/** `slice: null` takes what fits the period. */
-export interface OverviewQuestion { readonly type: 'overview'; readonly view: View; readonly slice: Slice | null }
-export interface PageQuestion {
-  readonly type: 'page'; readonly view: View; readonly sort: Sort; readonly offset: number; readonly limit: number;
+/** Which rows of a view. */
+export interface Rows { readonly sort: Sort; readonly offset: number; readonly limit: number }
+
+/** The first question of a webview, also after it was hidden and made anew. `looking: null`: at what was looked at last. */
+export interface HelloQuestion {
+  readonly type: 'hello'; readonly looking: { readonly view: View; readonly slice: Slice | null } | null; readonly rows: Rows | null;
 }
+/** `slice: null` takes what fits the period; `rows: null` asks for none. */
+export interface OverviewQuestion { readonly type: 'overview'; readonly view: View; readonly slice: Slice | null; readonly rows: Rows | null }
+export interface PageQuestion extends Rows { readonly type: 'page'; readonly view: View }
 export interface DetailQuestion { readonly type: 'detail'; readonly key: RecordKey }
 /** Open the code of a record: its file and line, else where its workflow's name is decorated. */
 export interface OpenCodeQuestion { readonly type: 'openCode'; readonly key: RecordKey }

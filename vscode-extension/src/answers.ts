@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 
 import type { Answerers } from '../shared/conversation';
-import type { Detail, RecordKey, Settings, Sort, Source, View } from '../shared/protocol';
+import type { Detail, Overview, Page, RecordKey, Rows, Settings, Slice, Sort, Source, View } from '../shared/protocol';
 import { MOST_ROWS, SORT_COLUMNS } from '../shared/protocol';
 import { sliceOf, viewOf } from '../shared/view';
 import type { Answers, OpenLinkQuestion } from '../shared/protocol';
@@ -32,31 +32,44 @@ export interface Client {
 
 export function answerers(host: Host, client: Client): Answerers {
   const { feed, memory } = host;
+
+  const pageOf = (dataset: Dataset, view: View, { sort, offset, limit }: Rows): Page => {
+    const page = dataset.page(view, sort, offset, limit, host.settings().includeTests);
+    return { ...page, revision: feed.revision(page.revision) };
+  };
+
+  const overviewOf = async (view: View, slice: Slice | null, rows: Rows | null): Promise<Overview> => {
+    const dataset = await feed.dataset();
+    const source = await feed.source();
+    const overview = dataset.overview(view, slice, host.settings().includeTests);
+    const page = rows && pageOf(dataset, view, rows);
+    return { ...overview, revision: feed.revision(overview.revision), source, alerts: feed.alerts(), page };
+  };
+
   return {
-    hello: async () => ({
-      settings: host.settings(),
-      view: memory.view,
-      slice: memory.slice,
-      locale: vscode.env.language,
-      texts: vscode.l10n.bundle ?? {},
-      trusted: vscode.workspace.isTrusted,
-    }),
+    hello: async ({ looking, rows }) => {
+      const { view, slice } = memory;
+      const shown = looking ?? { view, slice };
+      // A first read takes a while; and where there is nothing to show, the page asks and hears why.
+      const overview = feed.isRead() ? await overviewOf(checkedView(shown.view), sliceOf(shown.slice), checkedRows(rows)).catch(() => null) : null;
+      return {
+        settings: host.settings(), view, slice, locale: vscode.env.language, texts: vscode.l10n.bundle ?? {}, trusted: vscode.workspace.isTrusted, overview,
+      };
+    },
 
     overview: async (question) => {
       const view = checkedView(question.view);
       const slice = sliceOf(question.slice);
-      await memory.keepView(view, slice);
-      const dataset = await feed.dataset();
-      const overview = dataset.overview(view, slice, host.settings().includeTests);
-      return { ...overview, revision: feed.revision(overview.revision), source: await feed.source(), alerts: feed.alerts() };
+      const rows = checkedRows(question.rows);
+      // Not waited for: that is a message to the editor's window and back. What cannot be kept can be shown.
+      memory.keepView(view, slice).catch(() => undefined);
+      return overviewOf(view, slice, rows);
     },
 
-    page: async ({ view, sort, offset, limit }) => {
-      const dataset = await feed.dataset();
-      const page = await dataset.page(
-        checkedView(view), checkedSort(sort), wholeNumber(offset), Math.min(wholeNumber(limit), MOST_ROWS), host.settings().includeTests,
-      );
-      return { ...page, revision: feed.revision(page.revision) };
+    page: async (question) => {
+      const view = checkedView(question.view);
+      const rows = rowsOf(question);
+      return pageOf(await feed.dataset(), view, rows);
     },
 
     detail: async ({ key }) => (await feed.dataset()).detail(checkedKey(key)),
@@ -89,6 +102,14 @@ function checkedView(view: unknown): View {
   const checked = viewOf(view);
   if (!checked) throw new Error(vscode.l10n.t('The period is not one that can be shown.'));
   return checked;
+}
+
+function checkedRows(rows: Rows | null): Rows | null {
+  return rows === null ? null : rowsOf(rows);
+}
+
+function rowsOf(rows: Rows): Rows {
+  return { sort: checkedSort(rows?.sort), offset: wholeNumber(rows?.offset), limit: Math.min(wholeNumber(rows?.limit), MOST_ROWS) };
 }
 
 function checkedSort(sort: Sort): Sort {

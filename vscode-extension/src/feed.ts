@@ -44,6 +44,8 @@ export class Feed implements vscode.Disposable {
 
   private opening: Promise<Opened> | null = null;
   private opened: Opened | null = null;
+  /** The one whose first read is over. */
+  private readable: Opened | null = null;
   private choices: readonly Choice[] = [];
   private alertsNow: AlertsState = { state: 'none' };
   /** What else than records an answer depends on: alerts and today's date. */
@@ -56,6 +58,11 @@ export class Feed implements vscode.Disposable {
   /** The folder that is looked at; reads nothing. */
   async folder(): Promise<string | null> {
     return (await this.open()).folder?.path ?? null;
+  }
+
+  /** Whether there are records to answer from at once. */
+  isRead(): boolean {
+    return this.opened !== null && this.opened === this.readable;
   }
 
   /** The records, once they were read. */
@@ -156,7 +163,9 @@ export class Feed implements vscode.Disposable {
       if (this.opened === opened) this.readingEvent.fire(done);
     });
     await this.lookAside(opened);
-    if (this.opened === opened) this.readEvent.fire();
+    if (this.opened !== opened) return;
+    this.readable = opened;
+    this.readEvent.fire();
   }
 
   private async lookAside(opened: Opened): Promise<boolean> {

@@ -1,6 +1,7 @@
-/** The page of a webview: what it may load, and what it shows before its script runs. */
+/** The page of a webview: all that it needs at once, what it may load beside that, and what it shows before its script runs. */
 
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 
 import * as vscode from 'vscode';
 
@@ -12,13 +13,24 @@ export function assets(extension: vscode.Uri): vscode.Uri {
   return vscode.Uri.joinPath(extension, 'dist');
 }
 
-export function html(webview: vscode.Webview, extension: vscode.Uri, place: Place): string {
+/** Script and style sheet: part of the page, because each file that it loads is a message to this host and back. */
+export interface Parts {
+  readonly script: string;
+  readonly style: string;
+}
+
+export function readParts(extension: vscode.Uri): Parts {
+  const read = (name: string): string => readFileSync(vscode.Uri.joinPath(assets(extension), name).fsPath, 'utf8');
+  return { script: read('webview.js'), style: read('webview.css') };
+}
+
+export function html(webview: vscode.Webview, extension: vscode.Uri, place: Place, { script, style }: Parts): string {
   const nonce = randomBytes(18).toString('base64');
-  const uri = (name: string): string => escaped(webview.asWebviewUri(vscode.Uri.joinPath(assets(extension), name)).toString());
+  const uri = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(assets(extension), name)).toString();
   const source = webview.cspSource;
   const policy = [
     "default-src 'none'",
-    `style-src ${source}`,
+    `style-src 'nonce-${nonce}'`,
     `font-src ${source}`,
     `img-src ${source} data:`,
     `script-src 'nonce-${nonce}'`,
@@ -29,13 +41,12 @@ export function html(webview: vscode.Webview, extension: vscode.Uri, place: Plac
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${escaped(policy)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="${uri('codicon.css')}" id="vscode-codicon-stylesheet">
-<link rel="stylesheet" href="${uri('webview.css')}">
+<style nonce="${nonce}">${style.replace(/url\("?\.\/([\w.-]+)[^)]*\)/g, (_, name: string) => `url("${uri(name)}")`)}</style>
 <title>${escaped(vscode.l10n.t('LLM Telemetry'))}</title>
 </head>
 <body data-place="${place}">
 <div id="root">${skeleton()}</div>
-<script nonce="${nonce}" src="${uri('webview.js')}"></script>
+<script nonce="${nonce}" data-elements="${escaped(uri('elements.js'))}">${script}</script>
 </body>
 </html>`;
 }

@@ -31,8 +31,7 @@ export class Memory {
   async keepView(view: View, slice: Slice | null): Promise<void> {
     // Every refresh asks for the same view: that is no reason to write.
     if (JSON.stringify([view, slice]) === JSON.stringify([this.view, this.slice])) return;
-    await this.state.update(VIEW, view);
-    await this.state.update(SLICE, slice);
+    await Promise.all([this.state.update(VIEW, view), this.state.update(SLICE, slice)]);
   }
 
   async keepChosenFolder(folder: string | null): Promise<void> {

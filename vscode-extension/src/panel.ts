@@ -7,7 +7,7 @@ import type { ShowTold, ToHost, Told, ToWebview } from '../shared/protocol';
 import { answerers } from './answers';
 import type { Host } from './answers';
 import { assets, html } from './html';
-import type { Place } from './html';
+import type { Parts, Place } from './html';
 import type { Problems } from './problems';
 import { wordingOf } from './wording';
 
@@ -28,7 +28,7 @@ export class Panel implements vscode.Disposable {
   private wanted: Omit<ShowTold, 'type'> | null = null;
 
   constructor(
-    private readonly frame: Frame, place: Place, extension: vscode.Uri, host: Host, private readonly problems: Problems,
+    private readonly frame: Frame, place: Place, extension: vscode.Uri, parts: Parts, host: Host, private readonly problems: Problems,
     /** Whether it is seen, or used, has changed. */
     private readonly attention: () => void,
   ) {
@@ -47,7 +47,7 @@ export class Panel implements vscode.Disposable {
       host.feed.onReading((done) => this.tell({ type: 'reading', done })),
     );
     webview.options = { enableScripts: true, localResourceRoots: [assets(extension)] };
-    webview.html = html(webview, extension, place);
+    webview.html = html(webview, extension, place, parts);
   }
 
   get visible(): boolean {
@@ -82,15 +82,16 @@ export class Panel implements vscode.Disposable {
   }
 
   private async receive(message: ToHost): Promise<void> {
+    const isHello = message?.kind === 'asked' && message.question?.type === 'hello';
+    // Before it is answered: what changes meanwhile is not in the answer.
+    if (isHello) this.greeted = true;
     try {
       await this.answering.receive(message);
     } catch (error) {
       // The page went while it was answered.
       this.problems.note('an answer did not reach the panel', error);
     }
-    if (message?.kind !== 'asked' || message.question?.type !== 'hello') return;
-    this.greeted = true;
-    if (!this.wanted) return;
+    if (!isHello || !this.wanted) return;
     this.tell({ type: 'show', ...this.wanted });
     this.wanted = null;
   }

@@ -4,7 +4,8 @@ import * as vscode from 'vscode';
 
 import type { AlertsState, ShowTold, Told } from '../shared/protocol';
 import type { Host } from './answers';
-import type { Place } from './html';
+import type { Parts, Place } from './html';
+import { readParts } from './html';
 import type { Frame } from './panel';
 import { Panel } from './panel';
 import type { Problems } from './problems';
@@ -21,6 +22,8 @@ export class Panels implements vscode.WebviewViewProvider, vscode.WebviewPanelSe
   readonly onAttention = this.attentionEvent.event;
   private view: { frame: vscode.WebviewView; panel: Panel } | null = null;
   private tab: { frame: vscode.WebviewPanel; panel: Panel } | null = null;
+  /** Of all pages, read for the first. */
+  private parts: Parts | null = null;
   /** For the view that VS Code is about to make. */
   private wanted: Wanted | null = null;
 
@@ -96,7 +99,7 @@ export class Panels implements vscode.WebviewViewProvider, vscode.WebviewPanelSe
   }
 
   private add(frame: Frame, place: Place, gone: () => void): Panel {
-    const panel = new Panel(frame, place, this.extension, this.host, this.problems, () => this.attentionEvent.fire());
+    const panel = new Panel(frame, place, this.extension, (this.parts ??= readParts(this.extension)), this.host, this.problems, () => this.attentionEvent.fire());
     this.all.add(panel);
     frame.onDidDispose(() => {
       gone();

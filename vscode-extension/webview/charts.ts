@@ -33,6 +33,11 @@ export function sliceLabels(palette: Palette, format: (part: number) => string):
   };
 }
 
+/** At first a chart stands still: it is there sooner, and nothing was there that it could come from. */
+export function animationOf(palette: Palette, isFirst: boolean): false | { readonly duration: number } {
+  return palette.still || isFirst ? false : { duration: 200 };
+}
+
 /** The tooltip in the colours of the editor's hovers. */
 export function tooltipStyle(palette: Palette): NonNullable<NonNullable<ChartOptions['plugins']>['tooltip']> {
   const font = { family: palette.font, size: 12 };

@@ -2,8 +2,8 @@
 
 import { Asking } from '../shared/conversation';
 import type {
-  Answer, Answers, Detail, Filters, Hello, OpenLinkQuestion, Overview, Page, Question, Range, RecordKey, Settings, Slice, Sort,
-  ToHost, Told, ToWebview, View,
+  Answer, Answers, Detail, Filters, Hello, OpenLinkQuestion, Overview, Page, Question, Range, RecordKey, Rows, Settings, Slice,
+  Sort, ToHost, Told, ToWebview, View,
 } from '../shared/protocol';
 import { NEWEST_FIRST, NO_FILTERS } from '../shared/protocol';
 import { FeedWindow } from './feed-window';
@@ -70,6 +70,8 @@ export class Telemetry {
   private readonly busy = new Set<Busy>();
   /** Counts what was asked of each kind, so that an answer which was overtaken is dropped. */
   private readonly asked = { hello: 0, overview: 0, page: 0, detail: 0 };
+  /** The latest revision that the host told of. */
+  private told = 0;
 
   constructor(private readonly editor: Editor) {
     this.asking = new Asking((message) => editor.postMessage(message), (told) => { this.hear(told); });
@@ -92,28 +94,26 @@ export class Telemetry {
     this.asking.close();
   }
 
-  /** Say hello, then show what was looked at last: here, else in the editor's memory. */
+  /** Say hello, and show what was looked at last: here, else as the host remembers it. Resolves when hello was answered. */
   async start(): Promise<void> {
-    await this.load('hello', { type: 'hello' }, (hello) => {
+    const kept = readKept(this.editor.getState());
+    if (kept) this.set(kept);
+    await this.load('hello', { type: 'hello', looking: kept && { view: kept.view, slice: kept.slice }, rows: this.rows() }, (hello) => {
       setTexts(hello.texts, hello.locale);
-      const kept = readKept(this.editor.getState());
-      this.set({
-        settings: hello.settings,
-        ...(kept ?? { view: hello.view, slice: hello.slice }),
-      });
+      this.set({ settings: hello.settings, ...(kept ? {} : { view: hello.view, slice: hello.slice }) });
       this.feed.look(this.state.all);
+      if (hello.overview) this.take(hello.overview);
+      if (!hello.overview || hello.overview.revision < this.told) void this.renew();
     });
-    if (this.state.hello.data) await this.renew();
   }
 
   /** Ask again for all that is shown. */
   async renew(): Promise<void> {
     this.set({ news: false });
     this.feed.renew();
-    const { view, slice, sheet } = this.state;
+    const { sheet } = this.state;
     await Promise.all([
-      this.load('overview', { type: 'overview', view, slice }, () => { this.set({ reading: null }); }),
-      this.loadPage(),
+      this.loadOverview(),
       sheet?.name === 'detail' ? this.load('detail', { type: 'detail', key: sheet.key }) : null,
     ]);
   }
@@ -137,7 +137,7 @@ export class Telemetry {
   setSlice(slice: Slice): void {
     this.set({ slice });
     this.keep();
-    void this.load('overview', { type: 'overview', view: this.state.view, slice });
+    void this.loadOverview();
   }
 
   setSort(sort: Sort): void {
@@ -213,6 +213,11 @@ export class Telemetry {
     void this.attempt({ type: 'openLink', link }, () => null);
   }
 
+  /** Something else than an answer failed. */
+  warn(error: unknown): void {
+    this.set({ notice: { kind: 'error', text: wordingOf(error) } });
+  }
+
   dismiss(): void {
     this.set({ notice: null });
   }
@@ -243,6 +248,7 @@ export class Telemetry {
   private hear(told: Told): void {
     switch (told.type) {
       case 'changed':
+        this.told = told.revision;
         if (told.revision === this.state.overview.data?.revision) return;
         if (this.busy.size > 0) this.set({ news: true });
         else if (this.state.hello.data) void this.renew();
@@ -261,20 +267,49 @@ export class Telemetry {
     }
   }
 
+  /** The figures and the rows below them, in one answer. */
+  private async loadOverview(): Promise<void> {
+    const { view, slice } = this.state;
+    const turns = { overview: ++this.asked.overview, page: ++this.asked.page };
+    this.set({ overview: { ...this.state.overview, loading: true }, page: { ...this.state.page, loading: true } });
+    try {
+      const overview = await this.ask({ type: 'overview', view, slice, rows: this.rows() });
+      if (turns.overview === this.asked.overview) this.take(overview, turns.page === this.asked.page);
+    } catch (error) {
+      if (turns.overview !== this.asked.overview) return;
+      this.set({ overview: { ...this.state.overview, problem: wordingOf(error), loading: false } });
+      if (turns.page === this.asked.page) this.set({ page: { ...this.state.page, loading: false } });
+    }
+  }
+
+  /** `withPage` is false where other rows were asked for meanwhile. */
+  private take(overview: Overview, withPage = true): void {
+    const page = withPage ? { page: { data: overview.page ?? this.state.page.data, problem: null, loading: false } } : {};
+    this.set({ overview: { data: overview, problem: null, loading: false }, reading: null, ...page });
+    if (withPage && overview.page) this.stayWithin(overview.page);
+  }
+
   private async loadPage(): Promise<void> {
-    const { view, sort, offset, all } = this.state;
-    if (all) return;
-    await this.load('page', { type: 'page', view, sort, offset, limit: PAGE_ROWS }, (page) => {
-      // Fewer rows than there were: show the last page that there is.
-      if (page.total > 0 && offset >= page.total) this.turn(Math.floor((page.total - 1) / PAGE_ROWS) * PAGE_ROWS);
-    });
+    const rows = this.rows();
+    if (rows) await this.load('page', { type: 'page', view: this.state.view, ...rows }, (page) => { this.stayWithin(page); });
+  }
+
+  /** Fewer rows than there were: show the last page that there is. */
+  private stayWithin({ total, offset }: Page): void {
+    if (total > 0 && offset >= total) this.turn(Math.floor((total - 1) / PAGE_ROWS) * PAGE_ROWS);
+  }
+
+  /** Those of the page that is shown; the list of all asks for its own. */
+  private rows(): Rows | null {
+    const { sort, offset, all } = this.state;
+    return all ? null : { sort, offset, limit: PAGE_ROWS };
   }
 
   private ask<Q extends Question>(question: Q): Promise<Answer<Q>> {
     return this.asking.ask(question);
   }
 
-  private async load<N extends 'hello' | 'overview' | 'page' | 'detail'>(
+  private async load<N extends 'hello' | 'page' | 'detail'>(
     name: N, question: Question & { readonly type: N }, then?: (answer: Answers[N]) => void,
   ): Promise<void> {
     const turn = ++this.asked[name];
@@ -302,7 +337,7 @@ export class Telemetry {
     }
   }
 
-  private update(name: 'hello' | 'overview' | 'page' | 'detail', change: Partial<Loaded<unknown>>): void {
+  private update(name: 'hello' | 'page' | 'detail', change: Partial<Loaded<unknown>>): void {
     this.set({ [name]: { ...this.state[name], ...change } });
   }
 

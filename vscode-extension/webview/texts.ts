@@ -154,6 +154,7 @@ export const TEXTS = [
   'Telemetry',
   'Text: {0}',
   'The colors of the charts.',
+  'The controls could not be loaded.',
   'The cost of this call is not known',
   'The first day is after the last.',
   'The folder {0} holds no records.',

@@ -14,8 +14,17 @@ export function useTelemetry(): Telemetry {
 
 /** What is known now, and what can be done with it. */
 export function useTelemetryData(): { readonly data: Snapshot; readonly telemetry: Telemetry } {
-  const telemetry = useTelemetry();
-  return { data: useSyncExternalStore(telemetry.subscribe, telemetry.snapshot), telemetry };
+  return { data: useShown(whole), telemetry: useTelemetry() };
+}
+
+/** A part of what is known; the component is drawn anew only when that part is another. It must select, not make. */
+export function useShown<T>(select: (data: Snapshot) => T): T {
+  const { subscribe, snapshot } = useTelemetry();
+  return useSyncExternalStore(subscribe, () => select(snapshot()));
+}
+
+function whole(data: Snapshot): Snapshot {
+  return data;
 }
 
 export function useFeed(feed: FeedWindow): FeedState {

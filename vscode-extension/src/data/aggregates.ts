@@ -3,7 +3,7 @@
 import type { Figures } from '../../shared/protocol';
 import * as C from './columns';
 import { Flag, LARGE, type Chunk, type Count, type Dictionary } from './columns';
-import type { Filter } from './filter';
+import { outcomeOf, type Filter } from './filter';
 import { grown } from './growth';
 import type { Period } from './periods';
 
@@ -46,15 +46,18 @@ export class Sums {
   }
 }
 
-/** Sums by group of series and part of the period, with the numbers of calls that the filters left alone or not. */
+/** Cells that were met last are found by number, without the map: most rows are of few of them. A power of two. */
+const RECENT = 4096;
+
+/** Sums by part of the period, group of series and outcome, with the numbers of calls that the filters left alone or not. */
 export class Cells {
   /** By series, of the period: calls that count, whatever the filters. */
   readonly unfiltered: Uint32Array;
   private readonly cells = new Map<number, number>();
   private values = new Float64Array(WIDTH * 64);
   private count = 0;
-  private lastKey = -1;
-  private lastCell = 0;
+  private readonly recentKeys = new Float64Array(RECENT).fill(-1);
+  private readonly recentCells = new Uint32Array(RECENT);
 
   constructor(
     dictionary: Dictionary,
@@ -70,23 +73,24 @@ export class Cells {
     for (const chunk of chunks) if (filter.reaches(chunk)) this.addChunk(chunk, filter);
   }
 
-  /** Each cell: its part, its group and its sums. */
-  *all(): Generator<readonly [part: number, group: number, sums: Float64Array]> {
+  /** Each cell: its part, its group, its outcome as `outcomeOf` numbers it, and its sums. */
+  *all(): Generator<readonly [part: number, group: number, outcome: number, sums: Float64Array]> {
     for (const [key, cell] of this.cells) {
-      yield [Math.floor(key / this.groupCount), key % this.groupCount, this.values.subarray(cell, cell + WIDTH)];
+      const pair = Math.floor(key / 3);
+      yield [Math.floor(pair / this.groupCount), pair % this.groupCount, key % 3, this.values.subarray(cell, cell + WIDTH)];
     }
   }
 
   private addChunk(chunk: Chunk, filter: Filter): void {
-    const { time, series } = chunk;
-    const parts = this.parts;
+    const { time, series, flags } = chunk;
+    const { parts, groups, unfiltered } = this;
     let part = 0;
     let since = NaN;
     let until = NaN;
     for (let row = 0; row < chunk.length; row++) {
       if (!filter.counts(chunk, row)) continue;
       const id = series[row]!;
-      this.unfiltered[id]!++;
+      unfiltered[id]!++;
       if (!filter.shows(chunk, row)) continue;
       const when = time[row]!;
       if (!(when >= since && when < until)) {
@@ -94,20 +98,21 @@ export class Cells {
         since = parts[part]!.since;
         until = parts[part]!.until;
       }
-      this.addRow(chunk, row, this.cell(part * this.groupCount + this.groups[id]!));
+      this.addRow(chunk, row, this.cell((part * this.groupCount + groups[id]!) * 3 + outcomeOf(flags[row]!)));
     }
   }
 
   private cell(key: number): number {
-    if (key === this.lastKey) return this.lastCell;
+    const slot = key & (RECENT - 1);
+    if (this.recentKeys[slot] === key) return this.recentCells[slot]!;
     let cell = this.cells.get(key);
     if (cell === undefined) {
       cell = this.count++ * WIDTH;
       this.values = grown(this.values, cell + WIDTH);
       this.cells.set(key, cell);
     }
-    this.lastKey = key;
-    return (this.lastCell = cell);
+    this.recentKeys[slot] = key;
+    return (this.recentCells[slot] = cell);
   }
 
   private addRow(chunk: Chunk, row: number, cell: number): void {

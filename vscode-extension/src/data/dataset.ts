@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { Detail, Notes, Overview, Page, Range, RecordKey, Row, Slice, Sort, View } from '../../shared/protocol';
 import { MOST_ROWS } from '../../shared/protocol';
+import { callsShown } from './counted';
 import { codeOf, factsOf } from './detail';
 import { Filter } from './filter';
 import { costOf, overviewOf } from './overview';
@@ -70,12 +71,12 @@ export class Dataset {
     return this.looking;
   }
 
-  overview(view: View, slice: Slice | null, includeTests: boolean): Omit<Overview, 'source' | 'alerts'> {
+  overview(view: View, slice: Slice | null, includeTests: boolean): Omit<Overview, 'source' | 'alerts' | 'page'> {
     const now = this.now();
     return { ...overviewOf(this.store.snapshot, view, slice, includeTests, now), readAt: now };
   }
 
-  async page(view: View, sort: Sort, offset: number, limit: number, includeTests: boolean): Promise<Page> {
+  page(view: View, sort: Sort, offset: number, limit: number, includeTests: boolean): Page {
     const { snapshot } = this.store;
     const from = Math.max(0, Math.floor(offset));
     const { ids, total } = this.shown(view, sort, includeTests, from, Math.min(MOST_ROWS, Math.max(0, Math.floor(limit))));
@@ -127,7 +128,8 @@ export class Dataset {
     if (this.orders.snapshot !== snapshot) this.orders = this.orders.after(snapshot);
     const now = this.now();
     const period = counted(periodOf(view.range, now, oldestIn(snapshot)), view.range, now);
-    return this.orders.shown(new Filter(snapshot.dictionary, period, view.filters, includeTests), sort, from, limit);
+    const filter = new Filter(snapshot.dictionary, period, view.filters, includeTests);
+    return this.orders.shown(filter, sort, from, limit, callsShown(snapshot, filter, includeTests));
   }
 
   private async bytesOf(key: RecordKey): Promise<Uint8Array> {

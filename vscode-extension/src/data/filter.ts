@@ -11,7 +11,10 @@ const SOUGHT = 2;
 export class Filter {
   /** Flags of rows that do not count at all. */
   private readonly never: number;
+  /** By outcome, as `outcomeOf` numbers it. */
   private readonly outcomes: readonly [ok: boolean, error: boolean, cancelled: boolean];
+  /** Nothing but names and outcomes decides: rows of one series and outcome are all let through, or none. */
+  readonly isByName: boolean;
   /** By series: 0 filtered out, 1 let through, 2 let through and its texts have what is sought. */
   private readonly series: Uint8Array;
   private readonly who: Uint8Array | null;
@@ -22,6 +25,7 @@ export class Filter {
     const allowed = (outcome: Outcome): boolean => filters.outcomes.length === 0 || filters.outcomes.includes(outcome);
     this.outcomes = [allowed('ok'), allowed('error'), allowed('cancelled')];
     const sought = filters.text.trim().toLowerCase();
+    this.isByName = sought === '';
     const has = sought === '' ? () => true : containing(dictionary, sought);
     const workflows = allowing(dictionary, filters.workflows);
     const providers = allowing(dictionary, filters.providers);
@@ -53,10 +57,18 @@ export class Filter {
   shows(chunk: Chunk, row: number): boolean {
     const found = this.series[chunk.series[row]!]!;
     if (found === 0) return false;
-    const flags = chunk.flags[row]!;
-    const allowed = flags & Flag.cancelled ? this.outcomes[2] : flags & Flag.error ? this.outcomes[1] : this.outcomes[0];
-    return allowed && (found === SOUGHT || this.who![chunk.who[row]!] === 1);
+    return this.outcomes[outcomeOf(chunk.flags[row]!)] && (found === SOUGHT || this.who![chunk.who[row]!] === 1);
   }
+
+  /** Whether rows of a series and an outcome may be let through; where `isByName`, whether they are. */
+  allows(series: number, outcome: number): boolean {
+    return this.series[series] !== 0 && this.outcomes[outcome] === true;
+  }
+}
+
+/** 0 went well, 1 failed, 2 was cancelled. */
+export function outcomeOf(flags: number): 0 | 1 | 2 {
+  return flags & Flag.cancelled ? 2 : flags & Flag.error ? 1 : 0;
 }
 
 function allowing(dictionary: Dictionary, names: readonly string[]): (code: number) => boolean {

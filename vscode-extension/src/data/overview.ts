@@ -2,9 +2,9 @@
 
 import type { Figures, Filters, Group, Overview, Part, Range, Slice, View, WorkflowGroup } from '../../shared/protocol';
 import { NO_FILTERS } from '../../shared/protocol';
-import { Cells, groupsOf, SHOWN_GROUPS, Sums } from './aggregates';
+import { Sums } from './aggregates';
 import { PROVIDER, TIER, WORKFLOW } from './columns';
-import { Filter } from './filter';
+import { countedIn, type Counted } from './counted';
 import { before, counted, fitting, MINUTE, parts, periodOf, type Period } from './periods';
 import { oldestIn, type Snapshot } from './snapshot';
 
@@ -12,7 +12,7 @@ const DEAREST = 5;
 
 export function overviewOf(
   snapshot: Snapshot, view: View, slice: Slice | null, includeTests: boolean, now: number,
-): Omit<Overview, 'source' | 'alerts' | 'readAt'> {
+): Omit<Overview, 'source' | 'alerts' | 'readAt' | 'page'> {
   const period = periodOf(view.range, now, oldestIn(snapshot));
   const open = counted(period, view.range, now);
   const cut = parts(period, slice ?? fitting(period));
@@ -35,7 +35,7 @@ export function overviewOf(
 
 export function costOf(snapshot: Snapshot, range: Range, includeTests: boolean, now: number): { cost: number; calls: number; unknownCost: number } {
   const period = counted(periodOf(range, now, oldestIn(snapshot)), range, now);
-  const { cost, calls, unknownCost } = sumsOf(snapshot, period, NO_FILTERS, includeTests);
+  const { cost, calls, unknownCost } = countedIn(snapshot, period, [period], NO_FILTERS, includeTests).totals();
   return { cost, calls, unknownCost };
 }
 
@@ -44,36 +44,21 @@ function earlier(snapshot: Snapshot, period: Period, filters: Filters, includeTe
   const past = before(period, now);
   const oldest = oldestIn(snapshot);
   if (oldest === null || Math.floor(oldest / MINUTE) * MINUTE > past.since) return null;
-  const sums = sumsOf(snapshot, past, filters, includeTests);
+  const sums = countedIn(snapshot, past, [past], filters, includeTests).totals();
   return sums.calls ? sums.figures() : null;
-}
-
-function sumsOf(snapshot: Snapshot, period: Period, filters: Filters, includeTests: boolean): Sums {
-  const { dictionary } = snapshot;
-  const cells = new Cells(dictionary, new Uint32Array(dictionary.series.size), 1, [period]);
-  cells.addAll(snapshot.chunks, new Filter(dictionary, period, filters, includeTests));
-  const sums = new Sums();
-  for (const [, , more] of cells.all()) sums.add(more);
-  return sums;
 }
 
 class Breakdown {
   readonly totals = new Sums();
-  private readonly cells: Cells;
-  /** By group: the first series in it. */
-  private readonly first: readonly number[];
+  private readonly counted: Counted;
   private readonly ofParts: { readonly sums: Sums; readonly providers: Map<number, Sums>; readonly tiers: Map<number, Sums> }[];
 
   constructor(
     private readonly snapshot: Snapshot, period: Period, filters: Filters, includeTests: boolean, private readonly periods: readonly Period[],
   ) {
-    const { dictionary, chunks } = snapshot;
-    const groups = groupsOf(dictionary, SHOWN_GROUPS);
-    this.first = groups.first;
-    this.cells = new Cells(dictionary, groups.of, groups.first.length, periods);
-    this.cells.addAll(chunks, new Filter(dictionary, period, filters, includeTests));
+    this.counted = countedIn(snapshot, period, periods, filters, includeTests);
     this.ofParts = periods.map(() => ({ sums: new Sums(), providers: new Map(), tiers: new Map() }));
-    for (const [part, group, more] of this.cells.all()) {
+    for (const [part, group, more] of this.counted.cells()) {
       this.totals.add(more);
       const into = this.ofParts[part]!;
       into.sums.add(more);
@@ -111,7 +96,7 @@ class Breakdown {
   private counts(place: number): Map<number, number> {
     const { series } = this.snapshot.dictionary;
     const found = new Map<number, number>();
-    this.cells.unfiltered.forEach((calls, id) => {
+    this.counted.unfiltered.forEach((calls, id) => {
       const code = series.at(id, place);
       if (calls) found.set(code, (found.get(code) ?? 0) + calls);
     });
@@ -120,7 +105,7 @@ class Breakdown {
 
   private byCode(place: number): [number, Sums][] {
     const found = new Map<number, Sums>();
-    for (const [, group, more] of this.cells.all()) sumsIn(found, this.code(group, place)).add(more);
+    for (const [, group, more] of this.counted.cells()) sumsIn(found, this.code(group, place)).add(more);
     return this.dearest(found);
   }
 
@@ -134,7 +119,7 @@ class Breakdown {
   }
 
   private code(group: number, place: number): number {
-    return this.snapshot.dictionary.series.at(this.first[group]!, place);
+    return this.snapshot.dictionary.series.at(this.counted.seriesOf(group), place);
   }
 
   private name(code: number): string {

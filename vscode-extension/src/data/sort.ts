@@ -34,24 +34,39 @@ export class Orders {
     return new Orders(snapshot);
   }
 
-  /** The rows that a filter shows, in order: so many from a place on, and how many there are in all. */
-  shown(filter: Filter, sort: Sort, from = 0, limit = Infinity): { readonly ids: Uint32Array; readonly total: number } {
+  /**
+   * The rows that a filter shows, in order: so many from a place on, and how many there are in all.
+   *
+   * known: how many there are in all, where that was counted; null where it was not.
+   */
+  shown(filter: Filter, sort: Sort, from: number, limit: number, known: number | null): { readonly ids: Uint32Array; readonly total: number } {
     const order = this.of(sort);
-    const { marks, count } = this.marked(filter);
+    const { has, count } = known !== null && limit < Infinity ? { has: this.asked(filter), count: known } : this.marked(filter);
     const ids = new Uint32Array(Math.max(0, Math.min(limit, count - from)));
     const backwards = sort.column === 'time' && !sort.descending;
     if (ids.length === 0) return { ids, total: count };
-    for (let i = 0, place = -from; place < ids.length; i++) {
+    let place = -from;
+    // A look that goes on adds rows to the chunks which the order does not have yet, but which may be counted.
+    for (let i = 0; place < ids.length && i < order.length; i++) {
       const id = order[backwards ? order.length - 1 - i : i]!;
-      if (marks[id] !== 1) continue;
+      if (!has(id)) continue;
       if (place >= 0) ids[place] = id;
       place += 1;
     }
-    return { ids, total: count };
+    return { ids: ids.subarray(0, Math.max(0, place)), total: count };
   }
 
-  /** By row, whether a filter shows it; asked in the order of the files, in which the columns lie. */
-  private marked(filter: Filter): { readonly marks: Uint8Array; readonly count: number } {
+  /** Whether a filter shows a row, asked one by one: for the first few of an order. */
+  private asked(filter: Filter): (id: number) => boolean {
+    const { chunks } = this.snapshot;
+    return (id) => {
+      const chunk = chunks[chunkOf(id)]!;
+      return filter.counts(chunk, rowOf(id)) && filter.shows(chunk, rowOf(id));
+    };
+  }
+
+  /** The same for all rows; in the order of the files, in which the columns lie. */
+  private marked(filter: Filter): { readonly has: (id: number) => boolean; readonly count: number } {
     const { chunks } = this.snapshot;
     const marks = new Uint8Array(chunks.length * CHUNK_ROWS);
     let count = 0;
@@ -64,7 +79,7 @@ export class Orders {
         count += 1;
       }
     });
-    return { marks, count };
+    return { has: (id) => marks[id] === 1, count };
   }
 
   private of(sort: Sort): Uint32Array<ArrayBuffer> {

@@ -3,7 +3,7 @@
 import { Answering } from '../../shared/conversation';
 import type { AlertsState, Detail, Overview, Row, Settings, Step, ToHost, ToWebview } from '../../shared/protocol';
 import { NO_FILTERS } from '../../shared/protocol';
-import { makeRows, NOW, overviewOf, SETTINGS, SOURCE, sorted, viewed } from './records';
+import { makeRows, NOW, overviewOf, pageOf, SETTINGS, SOURCE } from './records';
 
 export const STATES = ['normal', 'filtered', 'alerts', 'empty', 'nothing', 'unreadable', 'refused', 'loading', 'light', 'large', 'custom', 'roots'] as const;
 export type State = (typeof STATES)[number];
@@ -61,22 +61,18 @@ export function fakeEditor(state: State, deliver: (message: ToWebview) => void):
   };
   const answering = new Answering({
     hello: async () => ({
-      settings, slice: null, locale: 'en', texts: {}, trusted: true,
+      settings, slice: null, locale: 'en', texts: {}, trusted: true, overview: null,
       view: {
         range: { name: state === 'large' ? 'all' : state === 'custom' ? 'custom' : '7d', ...(state === 'custom' ? { from: '2026-11-16', to: '2026-11-19' } : {}) },
         filters: state === 'filtered' ? { ...NO_FILTERS, providers: ['anthropic'], outcomes: ['ok'], text: 'claude' } : state === 'nothing' ? { ...NO_FILTERS, text: 'no such thing' } : NO_FILTERS,
       },
     }),
-    overview: async ({ view, slice }) => {
+    overview: async ({ view, slice, rows: wanted }) => {
       if (state === 'loading') return never;
       if (state === 'refused') throw new Error('The records could not be read: EIO: i/o error, read');
-      return overview(overviewOf(rows, view, slice));
+      return { ...overview(overviewOf(rows, view, slice)), page: wanted && pageOf(rows, view, wanted) };
     },
-    page: async ({ view, sort, offset, limit }) => {
-      if (state === 'loading') return never;
-      const seen = sorted(viewed(rows, view), sort);
-      return { revision: 1, total: seen.length, offset, rows: seen.slice(offset, offset + limit) };
-    },
+    page: async (wanted) => (state === 'loading' ? never : pageOf(rows, wanted.view, wanted)),
     detail: async ({ key }) => {
       const row = rows.find((one) => one.key.offset === key.offset);
       if (!row) throw new Error('this record is gone');

@@ -1,6 +1,6 @@
 /** Made-up calls and their figures, for looking at the panel without an editor and for its tests. */
 
-import type { Figures, Filters, Group, Outcome, Overview, Part, Range, Row, Settings, Slice, Sort, Source, View } from '../../shared/protocol';
+import type { Figures, Filters, Group, Outcome, Overview, Page, Part, Range, Row, Rows, Settings, Slice, Sort, Source, View } from '../../shared/protocol';
 
 export const NOW = new Date(2026, 10, 23, 15, 42, 7).getTime();
 const DAY = 86_400_000;
@@ -128,6 +128,11 @@ export function overviewOf(all: readonly Row[], view: View, slice: Slice | null,
     providers: groupsOf(rows, (row) => row.provider), tiers: groupsOf(rows, (row) => row.tier),
     workflows: groupsOf(rows, (row) => row.workflow).slice(0, 5).map((group) => ({ ...group, runs: Math.round(group.calls / 3), averageCost: group.name === '' ? null : group.cost / Math.max(1, Math.round(group.calls / 3)) })),
     offered: { workflows: names((row) => row.workflow), providers: names((row) => row.provider), tiers: names((row) => row.tier) },
-    notes: { skippedLines: 0, duplicates: 0, tests: 0 }, alerts: { state: 'none' }, readAt: NOW,
+    notes: { skippedLines: 0, duplicates: 0, tests: 0 }, alerts: { state: 'none' }, readAt: NOW, page: null,
   };
+}
+
+export function pageOf(all: readonly Row[], view: View, { sort, offset, limit }: Rows, revision = 1): Page {
+  const rows = sorted(viewed(all, view), sort);
+  return { revision, total: rows.length, offset, rows: rows.slice(offset, offset + limit) };
 }

@@ -1,12 +1,13 @@
 /** The calls of the view: pages of 20, or all as one virtual list; one stop of the Tab key with arrows inside. */
 
 import type { KeyboardEvent, ReactNode } from 'react';
-import { useCallback, useId, useState } from 'react';
+import { memo, useCallback, useId, useMemo, useState } from 'react';
 import type { Row, RecordKey } from '../../shared/protocol';
 import { count } from '../format';
 import { PAGE_ROWS } from '../telemetry';
 import { plural, t } from '../texts';
-import { useFeed, useTelemetryData } from '../useTelemetryData';
+import { usePainted } from '../usePainted';
+import { useFeed, useShown, useTelemetry } from '../useTelemetryData';
 import { useWidth } from '../useWidth';
 import { AllRows } from './AllRows';
 import { Card } from './Card';
@@ -21,24 +22,31 @@ import { Problem } from './states';
 const COMPACT_BELOW = 800;
 const LEAP = 10;
 
-export function ActivityFeed(): ReactNode {
-  const { data, telemetry } = useTelemetryData();
+export const ActivityFeed = memo(function ActivityFeed(): ReactNode {
+  const telemetry = useTelemetry();
+  const all = useShown((data) => data.all);
+  const page = useShown((data) => data.page);
+  const offset = useShown((data) => data.offset);
+  const readAt = useShown((data) => data.overview.data?.readAt ?? 0);
   const listed = useFeed(telemetry.feed);
   const [measure, width] = useWidth();
   const [grid, setGrid] = useState<HTMLElement | null>(null);
   const [chosen, setChosen] = useState(0);
   const idPrefix = useId();
-  const { all, page, offset } = data;
   const compact = width > 0 && width < COMPACT_BELOW;
-  const now = data.overview.data?.readAt ?? 0;
+  // Of the time only the day matters: rows are not drawn anew for another second of it.
+  const now = useMemo(() => new Date(readAt).setHours(0, 0, 0, 0), [readAt]);
+  // When the panel opens, the cards are seen first, then the charts.
+  const isBegun = usePainted(usePainted(true, false), false);
+  const rows = isBegun ? page.data?.rows : undefined;
   const total = all ? listed.total : (page.data?.total ?? null);
   const [first, last] = all ? [0, (total ?? 0) - 1] : [offset, offset + (page.data?.rows.length ?? 0) - 1];
   const active = Math.min(Math.max(chosen, first), Math.max(first, last));
-  const rowAt = (index: number): Row | undefined => (all ? telemetry.feed.row(index) : page.data?.rows[index - offset]);
+  const rowAt = (index: number): Row | undefined => (all ? telemetry.feed.row(index) : rows?.[index - offset]);
 
   const openDetail = useCallback((key: RecordKey) => { telemetry.openDetail(key); }, [telemetry]);
   const openCode = useCallback((key: RecordKey) => { void telemetry.openCode(key); }, [telemetry]);
-  const actions: RowActions = { choose: setChosen, openDetail, openCode };
+  const actions = useMemo((): RowActions => ({ choose: setChosen, openDetail, openCode }), [openDetail, openCode]);
 
   const onKeyDown = (event: KeyboardEvent<HTMLElement>): void => {
     // The buttons of the heading have keys of their own.
@@ -75,7 +83,7 @@ export function ActivityFeed(): ReactNode {
             ? <AllRows scroller={grid} listed={listed} active={active} compact={compact} now={now} actions={actions} rowId={rowId} />
             : (
               <div role="rowgroup" className="feed-body">
-                {rowsOf(page.data?.rows, offset, page.data === null).map(({ index, row }) => (
+                {rowsOf(rows, offset).map(({ index, row }) => (
                   <FeedRow key={index} id={rowId(index)} index={index} row={row} active={index === active} compact={compact} now={now} actions={actions} />
                 ))}
               </div>
@@ -88,12 +96,12 @@ export function ActivityFeed(): ReactNode {
       </footer>
     </Card>
   );
-}
+});
 
-/** Rows that are there; placeholders before the first answer. */
-function rowsOf(rows: readonly Row[] | undefined, offset: number, loading: boolean): { index: number; row: Row | undefined }[] {
-  if (loading) return Array.from({ length: PAGE_ROWS }, (_, index) => ({ index: offset + index, row: undefined }));
-  return (rows ?? []).map((row, index) => ({ index: offset + index, row }));
+/** Rows that are there; placeholders before there are any. */
+function rowsOf(rows: readonly Row[] | undefined, offset: number): { index: number; row: Row | undefined }[] {
+  if (!rows) return Array.from({ length: PAGE_ROWS }, (_, index) => ({ index: offset + index, row: undefined }));
+  return rows.map((row, index) => ({ index: offset + index, row }));
 }
 
 function shownText(total: number, all: boolean, offset: number, last: number): string {

@@ -3,15 +3,15 @@
 import '../charts';
 import type { ChartData, ChartOptions } from 'chart.js';
 import type { ReactNode } from 'react';
-import { useMemo } from 'react';
+import { useMemo, useState } from 'react';
 import { Line } from 'react-chartjs-2';
 import type { Overview, Part, Slice } from '../../shared/protocol';
-import { tooltipStyle } from '../charts';
+import { animationOf, tooltipStyle } from '../charts';
 import { axisMoney, day, exactMoney, hour, knownCost, money, named } from '../format';
 import type { Palette } from '../palette';
 import { colorIndex, withAlpha } from '../palette';
 import { plural, t } from '../texts';
-import { useTelemetryData } from '../useTelemetryData';
+import { useShown, useTelemetry } from '../useTelemetryData';
 import { Card } from './Card';
 import { Segments } from './controls';
 import { DataTable } from './DataTable';
@@ -20,14 +20,16 @@ import { DataTable } from './DataTable';
 const MOST_LINES = 5;
 
 export function CostChart({ overview, palette }: { readonly overview: Overview; readonly palette: Palette }): ReactNode {
-  const { data: { view }, telemetry } = useTelemetryData();
+  const telemetry = useTelemetry();
+  const range = useShown((data) => data.view.range.name);
   const { parts, slice, providers } = overview;
   const names = useMemo(() => (providers.length > 1 ? providers.slice(0, MOST_LINES).map((group) => group.name) : []), [providers]);
   const offered = overview.offered.providers;
   const colored = names.map((name) => ({ name, color: lineColor(palette, name, offered) }));
   const chart = useMemo(() => dataOf(parts, slice, names.map((name) => ({ name, color: lineColor(palette, name, offered) })), palette), [parts, slice, names, palette, offered]);
-  const options = useMemo(() => optionsOf(parts, slice, names, palette), [parts, slice, names, palette]);
-  const slices: readonly Slice[] = view.range.name === 'today' ? ['hour', 'day'] : ['day', 'week'];
+  const [first] = useState(parts);
+  const options = useMemo(() => optionsOf(parts, slice, names, palette, parts === first), [parts, slice, names, palette, first]);
+  const slices: readonly Slice[] = range === 'today' ? ['hour', 'day'] : ['day', 'week'];
   const label = t('Cost over time: {0} in all', exactMoney(knownCost(overview.totals)));
   return (
     <Card area="cost" title={t('Cost over time')} aside={(
@@ -82,10 +84,10 @@ function costOf(groups: readonly (readonly [name: string, cost: number])[], name
   return groups.find(([group]) => group === name)?.[1] ?? 0;
 }
 
-function optionsOf(parts: readonly Part[], slice: Slice, names: readonly string[], palette: Palette): ChartOptions<'line'> {
+function optionsOf(parts: readonly Part[], slice: Slice, names: readonly string[], palette: Palette, isFirst: boolean): ChartOptions<'line'> {
   const ticks = { color: palette.muted, font: { family: palette.font, size: 11 } };
   return {
-    responsive: true, maintainAspectRatio: false, animation: palette.still ? false : { duration: 200 },
+    responsive: true, maintainAspectRatio: false, animation: animationOf(palette, isFirst),
     interaction: { mode: 'index', intersect: false },
     scales: {
       x: { ticks: { ...ticks, maxRotation: 0, autoSkipPadding: 16 }, grid: { display: false }, border: { color: palette.grid } },

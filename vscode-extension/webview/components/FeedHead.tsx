@@ -1,15 +1,16 @@
 /** How the feed is sorted: the heading of the columns, one stop of the Tab key, and a list where there are no columns. */
 
 import type { KeyboardEvent, ReactNode } from 'react';
-import { useRef, useState } from 'react';
+import { memo, useRef, useState } from 'react';
 import type { SortColumn } from '../../shared/protocol';
 import { COLUMNS, firstDescending } from '../columns';
 import { t } from '../texts';
-import { useTelemetryData } from '../useTelemetryData';
+import { useShown, useTelemetry } from '../useTelemetryData';
 import { Icon, IconButton, Select } from './controls';
 
-export function FeedHead(): ReactNode {
-  const { data: { sort }, telemetry } = useTelemetryData();
+export const FeedHead = memo(function FeedHead(): ReactNode {
+  const telemetry = useTelemetry();
+  const sort = useShown((data) => data.sort);
   const [stop, setStop] = useState(0);
   const row = useRef<HTMLDivElement>(null);
 
@@ -41,10 +42,11 @@ export function FeedHead(): ReactNode {
       </div>
     </div>
   );
-}
+});
 
 export function SortSelect(): ReactNode {
-  const { data: { sort }, telemetry } = useTelemetryData();
+  const telemetry = useTelemetry();
+  const sort = useShown((data) => data.sort);
   return (
     <div className="flex items-center gap-1 pb-2">
       <Select label={t('Sort by')} value={sort.column} className="grow"

@@ -1,6 +1,7 @@
 /** One call in the activity feed: a line of nine cells, or two lines where there is little room. */
 
 import type { CSSProperties, MouseEvent, ReactNode } from 'react';
+import { memo } from 'react';
 import type { RecordKey, Row } from '../../shared/protocol';
 import { OUTCOME_ICON, OUTCOME_TEXT, OUTCOME_TONE } from '../columns';
 import { count, duration, exactMoney, fullTime, minuteTime, money, named, shortTime, tokens } from '../format';
@@ -28,7 +29,7 @@ interface FeedRowProps {
   readonly style?: CSSProperties;
 }
 
-export function FeedRow({ id, index, row, active, compact, now, actions, style }: FeedRowProps): ReactNode {
+export const FeedRow = memo(function FeedRow({ id, index, row, active, compact, now, actions, style }: FeedRowProps): ReactNode {
   const shared = {
     id, role: 'row', style, 'aria-rowindex': index + 2, 'aria-selected': active,
     className: `feed-row ${compact ? 'two' : ''} ${active ? 'active' : ''}`,
@@ -40,7 +41,7 @@ export function FeedRow({ id, index, row, active, compact, now, actions, style }
   };
   const Cells = compact ? TwoLines : OneLine;
   return <div {...shared} onClick={open}><Cells row={row} now={now} openCode={actions.openCode} /></div>;
-}
+});
 
 interface CellsProps {
   readonly row: Row;

@@ -7,7 +7,7 @@ import { NO_FILTERS, OUTCOMES } from '../../shared/protocol';
 import { OUTCOME_TEXT } from '../columns';
 import { named } from '../format';
 import { t } from '../texts';
-import { useTelemetryData } from '../useTelemetryData';
+import { useShown, useTelemetry } from '../useTelemetryData';
 import { useWidth } from '../useWidth';
 import { Icon } from './controls';
 import { FilterMenu } from './FilterMenu';
@@ -20,11 +20,11 @@ const FOLDED_BELOW = 560;
 type Listed = 'workflows' | 'providers' | 'tiers' | 'outcomes';
 
 export function FilterBar(): ReactNode {
-  const { data, telemetry } = useTelemetryData();
+  const telemetry = useTelemetry();
+  const { range, filters } = useShown((data) => data.view);
+  const offered = useShown((data) => data.overview.data?.offered);
   const [measure, width] = useWidth();
   const [open, setOpen] = useState(false);
-  const { filters } = data.view;
-  const offered = data.overview.data?.offered;
   const folded = width > 0 && width < FOLDED_BELOW;
   const chosen = countOf(filters);
   const name = (list: Listed, value: string): string => (list === 'outcomes' ? t(OUTCOME_TEXT[value as Outcome]) : named(value));
@@ -36,7 +36,7 @@ export function FilterBar(): ReactNode {
   return (
     <div ref={measure} className="flex flex-col gap-2" role="search" aria-label={t('Filters')}>
       <div className="flex flex-wrap items-center gap-x-3 gap-y-2">
-        <RangePicker range={data.view.range} onChange={(range) => { telemetry.setRange(range); }} />
+        <RangePicker range={range} onChange={(to) => { telemetry.setRange(to); }} />
         {folded && (
           <button type="button" className={`drop-button ${chosen > 0 ? 'on' : ''}`} aria-expanded={open} onClick={() => { setOpen(!open); }}>
             <Icon name="filter" />{chosen > 0 ? t('Filters ({0})', chosen) : t('Filters')}

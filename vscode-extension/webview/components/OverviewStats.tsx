@@ -1,6 +1,7 @@
 /** The four figures at the top, each with what changed since the period before and its course. */
 
 import type { ReactNode } from 'react';
+import { memo } from 'react';
 import type { Figures, Overview, RangeName } from '../../shared/protocol';
 import type { Change, Figure } from '../change';
 import { beforeName, changeOf } from '../change';
@@ -9,7 +10,7 @@ import { plural, t } from '../texts';
 import { Icon } from './controls';
 import { Sparkline } from './Sparkline';
 
-export function OverviewStats({ overview, range }: { readonly overview: Overview; readonly range: RangeName }): ReactNode {
+export const OverviewStats = memo(function OverviewStats({ overview, range }: { readonly overview: Overview; readonly range: RangeName }): ReactNode {
   const { totals } = overview;
   return (
     <section className="grid-cards" aria-label={t('Key figures')}>
@@ -23,7 +24,7 @@ export function OverviewStats({ overview, range }: { readonly overview: Overview
         note={retriedNote(totals)} overview={overview} range={range} />
     </section>
   );
-}
+});
 
 interface StatProps {
   readonly figure: Figure;

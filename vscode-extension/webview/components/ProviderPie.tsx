@@ -3,15 +3,15 @@
 import '../charts';
 import type { ChartData, ChartOptions } from 'chart.js';
 import type { ReactNode } from 'react';
-import { useMemo } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { Pie } from 'react-chartjs-2';
 import type { Overview } from '../../shared/protocol';
-import { sliceLabels, tooltipStyle } from '../charts';
+import { animationOf, sliceLabels, tooltipStyle } from '../charts';
 import { exactMoney, knownCost, money, named, percent } from '../format';
 import type { Palette } from '../palette';
 import { colorIndex } from '../palette';
 import { t } from '../texts';
-import { useTelemetryData } from '../useTelemetryData';
+import { useShown, useTelemetry } from '../useTelemetryData';
 import { Card } from './Card';
 import { DataTable } from './DataTable';
 
@@ -24,24 +24,22 @@ interface Share {
 }
 
 export function ProviderPie({ overview, palette }: { readonly overview: Overview; readonly palette: Palette }): ReactNode {
-  const { data: { view }, telemetry } = useTelemetryData();
+  const telemetry = useTelemetry();
+  const chosen = useShown((data) => data.view.filters.providers);
   const { providers, offered } = overview;
   const shares = useMemo(() => {
     const sum = providers.reduce((total, group) => total + group.cost, 0);
     return providers.map((group): Share => ({ name: group.name, cost: knownCost(group), part: sum > 0 ? group.cost / sum : 0, index: colorIndex(group.name, offered.providers) }));
   }, [providers, offered]);
-  const chosen = view.filters.providers;
   const chart = useMemo(() => dataOf(shares, palette), [shares, palette]);
   const plugins = useMemo(() => [sliceLabels({ ...palette, labelOn: (index) => palette.labelOn(shares[index]?.index ?? 0) }, (part) => percent(Math.round(part * 100)))], [palette, shares]);
-  const toggle = (name: string): void => {
-    telemetry.setFilters({ providers: chosen.length === 1 && chosen[0] === name ? [] : [name] });
-  };
-  const options: ChartOptions<'pie'> = {
-    responsive: true, maintainAspectRatio: false, animation: palette.still ? false : { duration: 200 },
-    onClick: (_event, [hit]) => { const share = hit && shares[hit.index]; if (share) toggle(share.name); },
-    onHover: (event, hits) => { if (event.native?.target instanceof HTMLElement) event.native.target.style.cursor = hits.length > 0 ? 'pointer' : ''; },
-    plugins: { tooltip: { ...tooltipStyle(palette), callbacks: { label: (item) => ` ${money(item.parsed)} · ${percent((shares[item.dataIndex]?.part ?? 0) * 100)}` } } },
-  };
+  const toggle = useCallback((name: string): void => {
+    const { providers: now } = telemetry.snapshot().view.filters;
+    telemetry.setFilters({ providers: now.length === 1 && now[0] === name ? [] : [name] });
+  }, [telemetry]);
+  const [first] = useState(shares);
+  // Other options draw the chart anew, so these are only made when they are others.
+  const options = useMemo(() => optionsOf(shares, palette, toggle, shares === first), [shares, palette, toggle, first]);
   const label = t('Cost by provider');
   return (
     <Card area="pie" title={label}>
@@ -64,6 +62,15 @@ export function ProviderPie({ overview, palette }: { readonly overview: Overview
       <DataTable caption={label} head={[t('Provider'), t('Cost'), t('Share')]} rows={shares.map(({ name, cost, part }) => [named(name), exactMoney(cost), cost === null ? '–' : percent(part * 100)])} />
     </Card>
   );
+}
+
+function optionsOf(shares: readonly Share[], palette: Palette, toggle: (name: string) => void, isFirst: boolean): ChartOptions<'pie'> {
+  return {
+    responsive: true, maintainAspectRatio: false, animation: animationOf(palette, isFirst),
+    onClick: (_event, [hit]) => { const share = hit && shares[hit.index]; if (share) toggle(share.name); },
+    onHover: (event, hits) => { if (event.native?.target instanceof HTMLElement) event.native.target.style.cursor = hits.length > 0 ? 'pointer' : ''; },
+    plugins: { tooltip: { ...tooltipStyle(palette), callbacks: { label: (item) => ` ${money(item.parsed)} · ${percent((shares[item.dataIndex]?.part ?? 0) * 100)}` } } },
+  };
 }
 
 function dataOf(shares: readonly Share[], palette: Palette): ChartData<'pie', number[], string> {

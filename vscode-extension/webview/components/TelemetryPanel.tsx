@@ -1,10 +1,12 @@
 /** The whole panel: heading, filters, and under them what the data allow to show. */
 
 import type { ReactNode } from 'react';
+import { memo } from 'react';
 import type { Overview, Settings } from '../../shared/protocol';
 import { t } from '../texts';
 import { usePalette } from '../usePalette';
-import { useTelemetryData } from '../useTelemetryData';
+import { usePainted } from '../usePainted';
+import { useShown, useTelemetry } from '../useTelemetryData';
 import { ActivityFeed } from './ActivityFeed';
 import { Alerts } from './Alerts';
 import { Icon } from './controls';
@@ -18,21 +20,26 @@ import { OverviewStats } from './OverviewStats';
 import { ProviderPie } from './ProviderPie';
 import { Savings } from './Savings';
 import { Settings as SettingsSheet } from './Settings';
-import { Loading, Problem } from './states';
+import { Loading, LoadingGroups, Problem } from './states';
 import { TierBars } from './TierBars';
 import { Toolbar } from './Toolbar';
 import { WorkflowList } from './WorkflowList';
 
 export function TelemetryPanel(): ReactNode {
-  const { data, telemetry } = useTelemetryData();
-  const { hello, overview, notice, reading, settings, sheet } = data;
-  const problem = hello.problem ?? overview.problem;
-  const retry = (): void => { void (hello.problem === null ? telemetry.renew() : telemetry.start()); };
+  const telemetry = useTelemetry();
+  const overview = useShown((data) => data.overview.data);
+  const problem = useShown((data) => data.hello.problem ?? data.overview.problem);
+  const greeted = useShown((data) => data.hello.data !== null);
+  const notice = useShown((data) => data.notice);
+  const reading = useShown((data) => data.reading);
+  const settings = useShown((data) => data.settings);
+  const sheet = useShown((data) => data.sheet);
+  const retry = (): void => { void (greeted ? telemetry.renew() : telemetry.start()); };
   return (
     <main className="page">
       <header className="top flex flex-col gap-2">
         <Toolbar />
-        {hello.data && <FilterBar />}
+        {greeted && <FilterBar />}
         {reading !== null && (
           <div className="absolute inset-x-0 bottom-0" role="progressbar" aria-label={t('Reading the records')} aria-valuenow={Math.round(reading * 100)} aria-valuemin={0} aria-valuemax={100}>
             <div className="progress" style={{ transform: `scaleX(${reading})` }} />
@@ -47,8 +54,8 @@ export function TelemetryPanel(): ReactNode {
             <button type="button" className="text-button" onClick={() => { telemetry.dismiss(); }}>{t('Dismiss')}</button>
           </div>
         )}
-        {overview.data && problem !== null && <Problem text={problem} onRetry={retry} />}
-        {overview.data ? <Body overview={overview.data} /> : problem === null ? <Loading /> : <Unreadable text={problem} onRetry={retry} />}
+        {overview && problem !== null && <Problem text={problem} onRetry={retry} />}
+        {overview ? <Body overview={overview} /> : problem === null ? <Loading /> : <Unreadable text={problem} onRetry={retry} />}
       </div>
       {sheet?.name === 'detail' && <Detail key="detail" recordKey={sheet.key} />}
       {sheet?.name === 'settings' && settings && <SettingsSheet settings={settings} />}
@@ -57,7 +64,9 @@ export function TelemetryPanel(): ReactNode {
 }
 
 function Body({ overview }: { readonly overview: Overview }): ReactNode {
-  const { data: { view, settings }, telemetry } = useTelemetryData();
+  const telemetry = useTelemetry();
+  const view = useShown((data) => data.view);
+  const settings = useShown((data) => data.settings);
   const { path, state, problem } = overview.source;
   if (state === 'unreadable') return <Unreadable text={problem === null ? path : `${path}: ${problem}`} onRetry={() => { void telemetry.refresh(); }} />;
   if (overview.records === 0) return <FirstRun source={overview.source} />;
@@ -77,8 +86,11 @@ function Body({ overview }: { readonly overview: Overview }): ReactNode {
   );
 }
 
-function Groups({ overview, settings }: { readonly overview: Overview; readonly settings: Settings }): ReactNode {
+/** They are drawn behind the cards and the list: what changed there is seen a frame earlier. */
+const Groups = memo(function Groups({ overview: latest, settings }: { readonly overview: Overview; readonly settings: Settings }): ReactNode {
   const palette = usePalette(settings);
+  const overview = usePainted<Overview | null>(latest, null);
+  if (!overview) return <LoadingGroups light={settings.light} />;
   return (
     <>
       {!settings.light && (
@@ -92,4 +104,4 @@ function Groups({ overview, settings }: { readonly overview: Overview; readonly 
       <ErrorBoundary><Savings overview={overview} palette={palette} /></ErrorBoundary>
     </>
   );
-}
+});

@@ -5,13 +5,13 @@ import type { Group, Overview } from '../../shared/protocol';
 import { count, exactMoney, knownCost, money, named, tokens } from '../format';
 import type { Palette } from '../palette';
 import { plural, t } from '../texts';
-import { useTelemetryData } from '../useTelemetryData';
+import { useShown, useTelemetry } from '../useTelemetryData';
 import { Card } from './Card';
 
 export function TierBars({ overview, palette }: { readonly overview: Overview; readonly palette: Palette }): ReactNode {
-  const { data: { view }, telemetry } = useTelemetryData();
+  const telemetry = useTelemetry();
+  const chosen = useShown((data) => data.view.filters.tiers);
   const most = Math.max(1, ...overview.tiers.map((tier) => tier.input + tier.output));
-  const chosen = view.filters.tiers;
   const [inputColor, outputColor] = [palette.series[0] ?? palette.foreground, palette.series[1] ?? palette.muted];
   return (
     <Card area="tiers" title={t('Tokens by tier')}>

@@ -4,12 +4,12 @@ import type { ReactNode } from 'react';
 import type { Overview } from '../../shared/protocol';
 import { count, exactMoney, knownCost, money, named } from '../format';
 import { t } from '../texts';
-import { useTelemetryData } from '../useTelemetryData';
+import { useShown, useTelemetry } from '../useTelemetryData';
 import { Card } from './Card';
 
 export function WorkflowList({ overview }: { readonly overview: Overview }): ReactNode {
-  const { data: { view }, telemetry } = useTelemetryData();
-  const chosen = view.filters.workflows;
+  const telemetry = useTelemetry();
+  const chosen = useShown((data) => data.view.filters.workflows);
   return (
     <Card area="workflows" title={t('Top workflows')}>
       <div className="line-row four-columns text-sm text-muted" aria-hidden="true">

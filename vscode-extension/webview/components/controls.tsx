@@ -1,10 +1,5 @@
 /** Buttons, fields and other small controls, in the editor's own looks. */
 
-import '@vscode-elements/elements/dist/vscode-button/index.js';
-import '@vscode-elements/elements/dist/vscode-checkbox/index.js';
-import '@vscode-elements/elements/dist/vscode-option/index.js';
-import '@vscode-elements/elements/dist/vscode-single-select/index.js';
-import '@vscode-elements/elements/dist/vscode-textfield/index.js';
 import type { ReactNode, Ref, RefCallback } from 'react';
 
 export function Icon({ name, className = '' }: { readonly name: string; readonly className?: string }): ReactNode {

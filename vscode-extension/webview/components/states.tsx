@@ -27,12 +27,22 @@ export function Loading(): ReactNode {
         ))}
       </div>
       <div className="grid-main">
-        {['cost', 'pie', 'tiers', 'workflows', 'savings', 'feed'].map((area) => (
-          <div key={area} className="card flex flex-col gap-3" style={{ gridArea: area }}>
-            <span className="skeleton h-6 w-1/3" /><span className={`skeleton w-full ${area === 'feed' ? 'h-[560px]' : 'h-[200px]'}`} />
-          </div>
-        ))}
+        <LoadingGroups light={false} />
+        <Box area="feed" height="h-[560px]" />
       </div>
+    </div>
+  );
+}
+
+/** In the place of the charts and the lists beside them. */
+export function LoadingGroups({ light }: { readonly light: boolean }): ReactNode {
+  return [...(light ? [] : ['cost', 'pie', 'tiers']), 'workflows', 'savings'].map((area) => <Box key={area} area={area} height="h-[200px]" />);
+}
+
+function Box({ area, height }: { readonly area: string; readonly height: string }): ReactNode {
+  return (
+    <div className="card flex flex-col gap-3" style={{ gridArea: area }}>
+      <span className="skeleton h-6 w-1/3" /><span className={`skeleton w-full ${height}`} />
     </div>
   );
 }

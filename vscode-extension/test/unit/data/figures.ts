@@ -101,8 +101,10 @@ class Asked {
     const groups = groupsOf(dictionary, places);
     const cells = new Cells(dictionary, groups.of, groups.first.length, [this.period]);
     cells.addAll(chunks, filter);
+    const sumsOf = new Map<number, Float64Array>();
+    for (const [, group, , more] of cells.all()) sumsOf.set(group, more.map((value, place) => value + (sumsOf.get(group)?.[place] ?? 0)));
     const shown = new Map<string, Values>();
-    for (const [, group, sums] of cells.all()) {
+    for (const [group, sums] of sumsOf) {
       const figures = figuresOf(sums);
       shown.set(JSON.stringify(places.map((place) => dictionary.of(groups.first[group]!, place))), figures);
     }

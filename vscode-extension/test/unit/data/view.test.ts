@@ -1,6 +1,6 @@
 /** Views of a folder: filters, orders, pages, parts and groups. */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -76,6 +76,40 @@ describe('filters', () => {
     expect(await costs(view(), NEWEST_FIRST, true)).toEqual([16, 1, 8, 2, null, 4]);
     expect(dataset.overview(view(), null, false).notes.tests).toBe(1);
     expect(dataset.overview(view(), null, true).notes.tests).toBe(0);
+  });
+});
+
+describe('what was counted for one filter', () => {
+  const ranges: Range[] = [{ name: 'today' }, { name: '7d' }, { name: 'all' }, { name: 'custom', from: '2026-11-22', to: '2026-11-22' }];
+  const filters: Partial<Filters>[] = [{}, { providers: ['openai'] }, { workflows: ['review'], outcomes: ['ok'] }, { tiers: ['none such'] }, { outcomes: ['cancelled'], text: 'triage' }];
+
+  test('serves others, and other parts, as if each had been asked first', async () => {
+    for (const range of ranges) {
+      for (const filter of filters) {
+        for (const [slice, tests] of [['day', false], ['hour', false], ['day', true]] as const) {
+          const fresh = new Dataset({ folder, storage: null, workerFile: null, now: () => NOW });
+          await fresh.refresh();
+          // The fresh one walks through the rows for the page, this one knows how many there are.
+          const page = fresh.page(view(filter, range), NEWEST_FIRST, 1, 2, tests);
+          expect(dataset.overview(view(filter, range), slice, tests)).toEqual(fresh.overview(view(filter, range), slice, tests));
+          expect(dataset.page(view(filter, range), NEWEST_FIRST, 1, 2, tests)).toEqual(page);
+        }
+      }
+    }
+  });
+
+  test('is counted anew when there are more calls', async () => {
+    const growing = mkdtempSync(join(tmpdir(), 'view-'));
+    const path = join(growing, 'llm_calls.jsonl');
+    writeFileSync(path, `${call(CALLS[0]!)}\n`);
+    const read = new Dataset({ folder: growing, storage: null, workerFile: null, now: () => NOW });
+    await read.refresh();
+    expect(read.overview(view(), null, false).totals.cost).toBe(1);
+    appendFileSync(path, `${call(CALLS[1]!)}\n`);
+    await read.refresh();
+    expect(read.overview(view(), null, false).totals.cost).toBe(9);
+    expect(read.page(view(), NEWEST_FIRST, 0, 10, false).total).toBe(2);
+    rmSync(growing, { recursive: true });
   });
 });
 

@@ -19,8 +19,8 @@ const VIEW = { range: { name: 'all' }, filters: { ...NO_FILTERS, text: 'x' } } a
 const KEY = { segment: 'llm_calls.00001.jsonl', offset: 12 };
 
 const QUESTIONS: { readonly [Q in Question as Q['type']]: Q } = {
-  hello: { type: 'hello' },
-  overview: { type: 'overview', view: VIEW, slice: 'week' },
+  hello: { type: 'hello', looking: null, rows: { sort: NEWEST_FIRST, offset: 0, limit: 20 } },
+  overview: { type: 'overview', view: VIEW, slice: 'week', rows: null },
   page: { type: 'page', view: VIEW, sort: NEWEST_FIRST, offset: 20, limit: 20 },
   detail: { type: 'detail', key: KEY },
   openCode: { type: 'openCode', key: KEY },
@@ -95,8 +95,24 @@ test('hello says how it was left', async () => {
   await memory.keepView(VIEW, 'day');
   fake.trusted = false;
   expect(await answer(QUESTIONS.hello)).toEqual({
-    settings: SETTINGS, view: VIEW, slice: 'day', locale: 'en', texts: {}, trusted: false,
+    settings: SETTINGS, view: VIEW, slice: 'day', locale: 'en', texts: {}, trusted: false, overview: null,
   });
+});
+
+test('hello brings what is to be shown, where the records are read already', async () => {
+  const { answer, dataset } = hosted();
+  await answer(QUESTIONS.page);
+  dataset.asked = [];
+  const { overview } = await answer({ type: 'hello', looking: { view: VIEW, slice: 'week' }, rows: { sort: NEWEST_FIRST, offset: 20, limit: 20 } });
+  expect(dataset.asked).toEqual([[VIEW, 'week', true], [VIEW, NEWEST_FIRST, 20, 20, true]]);
+  expect(overview).toMatchObject({ revision: 1, records: 1234, source: { path: '/one' }, page: { revision: 1, rows: [ROW] } });
+});
+
+test('hello is answered without figures where they cannot be had', async () => {
+  const { answer, dataset } = hosted();
+  await answer(QUESTIONS.page);
+  dataset.fails = new Error('x');
+  expect((await answer(QUESTIONS.hello)).overview).toBeNull();
 });
 
 test('the first hello shows seven days', async () => {
@@ -111,10 +127,17 @@ test('an overview is of the view that was asked for, which is remembered', async
   expect([memory.view, memory.slice]).toEqual([VIEW, 'week']);
 });
 
+test('an overview that is not kept is shown all the same', async () => {
+  const { answer, memory } = hosted();
+  memory.keepView = () => Promise.reject(new Error('the disk is full'));
+  expect(await answer(QUESTIONS.overview)).toMatchObject({ records: 1234 });
+});
+
 test('a page is never longer than what one message carries', async () => {
   const { answer, dataset } = hosted();
   await answer({ ...QUESTIONS.page, limit: 100_000 });
-  expect(dataset.asked).toEqual([[VIEW, NEWEST_FIRST, 20, MOST_ROWS, true]]);
+  await answer({ ...QUESTIONS.overview, rows: { ...QUESTIONS.page, limit: 100_000 } });
+  expect(dataset.asked.filter((_, index) => index !== 1)).toEqual(Array(2).fill([VIEW, NEWEST_FIRST, 20, MOST_ROWS, true]));
 });
 
 test.each([
@@ -122,6 +145,7 @@ test.each([
   ['a segment that is none', { type: 'openRecord', key: { segment: 'a/b.jsonl', offset: 0 } }],
   ['a place before the beginning', { type: 'openCode', key: { segment: 'llm_calls.jsonl', offset: -1 } }],
   ['half a row', { ...QUESTIONS.page, offset: 0.5 }],
+  ['half a row with an overview', { ...QUESTIONS.overview, rows: { ...QUESTIONS.page, offset: 0.5 } }],
   ['a column that there is not', { ...QUESTIONS.page, sort: { column: 'constructor', descending: true } }],
   ['a period that there is not', { ...QUESTIONS.overview, view: { range: { name: 'year' } } }],
 ])('%s is refused before anything is read', async (_, question) => {

@@ -40,12 +40,12 @@ export class FakeDataset {
     if (news) this.revision += 1;
     return news;
   }
-  overview(...asked: unknown[]): Omit<Overview, 'source' | 'alerts'> {
+  overview(...asked: unknown[]): Omit<Overview, 'source' | 'alerts' | 'page'> {
     this.check();
     this.asked.push(asked);
     return { revision: this.revision, records: 1234 } as Overview;
   }
-  async page(...asked: unknown[]) {
+  page(...asked: unknown[]) {
     this.check();
     this.asked.push(asked);
     return { revision: this.revision, total: 1, offset: 0, rows: [ROW] };

@@ -26,6 +26,10 @@ beforeEach(async () => {
   reset();
   top = await realpath(await mkdtemp(path.join(tmpdir(), 'host-')));
   await mkdir(path.join(top, 'ws/.git'), { recursive: true });
+  // As it is installed; what was built last is of no matter here.
+  await mkdir(path.join(top, 'extension/dist'), { recursive: true });
+  await writeFile(path.join(top, 'extension/dist/webview.js'), 'run()');
+  await writeFile(path.join(top, 'extension/dist/webview.css'), 'main {}');
   fake.folders = [{ name: 'ws', uri: Uri.file(path.join(top, 'ws')) }];
   subscriptions = [];
   state = new Memento();
@@ -38,7 +42,7 @@ afterEach(async () => {
 
 function start(): void {
   activate({
-    subscriptions, workspaceState: state, extensionUri: Uri.file(ROOT), storageUri: Uri.file(path.join(top, 'storage')),
+    subscriptions, workspaceState: state, extensionUri: Uri.file(path.join(top, 'extension')), storageUri: Uri.file(path.join(top, 'storage')),
     globalStorageUri: Uri.file(path.join(top, 'global')),
   } as unknown as vscode.ExtensionContext);
 }
@@ -86,6 +90,7 @@ async function openView(): Promise<FakeFrame> {
 }
 
 const run = (name: string): Promise<unknown> => Promise.resolve(fake.commands.get(`attune.telemetry.${name}`)?.());
+const HELLO = { type: 'hello', looking: null, rows: { sort: NEWEST_FIRST, offset: 0, limit: 20 } } as const;
 const VIEW = { range: { name: 'all' }, filters: NO_FILTERS } as const;
 
 describe('the manifest', () => {
@@ -120,7 +125,7 @@ describe('the manifest', () => {
 
   test('has the settings with the defaults and choices of the panel', async () => {
     start();
-    const { settings } = await pageOf(await openView())({ type: 'hello' });
+    const { settings } = await pageOf(await openView())(HELLO);
     const declared = Object.fromEntries(Object.entries<{ default: unknown }>(MANIFEST.contributes.configuration.properties)
       .map(([name, one]) => [name.replace('attune.telemetry.', ''), one.default]));
     const { light, ...others } = settings;
@@ -157,34 +162,34 @@ describe('the panel', () => {
     start();
     const frame = await openView();
     const ask = pageOf(frame);
-    await ask({ type: 'hello' });
-    const before = await ask({ type: 'overview', view: VIEW, slice: null });
+    await ask(HELLO);
+    const before = await ask({ type: 'overview', view: VIEW, slice: null, rows: null });
     expect(before).toMatchObject({ totals: { calls: 2, cost: 0.5 }, source: { label: 'ws/.empathy', state: 'ready' } });
     await appendFile(RECORDS(), line(0));
     await soon(() => expect(fake.watchers).toHaveLength(1));
     expect(fake.watchers[0]?.glob).toBe(`${top}/ws/.empathy/{*.jsonl,alerts.status.json}`);
     fake.watchers[0]?.changed.fire(undefined);
     await soon(() => expect(told(frame)).toContainEqual({ type: 'changed', revision: before.revision + 1 }));
-    expect((await ask({ type: 'overview', view: VIEW, slice: null })).totals.calls).toBe(3);
+    expect((await ask({ type: 'overview', view: VIEW, slice: null, rows: null })).totals.calls).toBe(3);
   });
 
   test('may load from dist and from nowhere else', async () => {
     start();
     const { options } = (await openView()).webview;
-    expect(options.localResourceRoots?.map(String)).toEqual([`file://${path.join(ROOT, 'dist')}`]);
+    expect(options.localResourceRoots?.map(String)).toEqual([`file://${path.join(top, 'extension/dist')}`]);
   });
 
   test('is told nothing while it is hidden, and is one again when it is seen', async () => {
     await recorded(line(1));
     start();
     const frame = await openView();
-    await pageOf(frame)({ type: 'hello' });
+    await pageOf(frame)(HELLO);
     frame.turn(false);
     frame.posted.length = 0;
     await run('showFailing');
     expect(frame.posted).toEqual([]);
     frame.turn(true);
-    await pageOf(frame)({ type: 'hello' });
+    await pageOf(frame)(HELLO);
     await soon(() => expect(told(frame)).toEqual([
       { type: 'show', view: { filters: { ...NO_FILTERS, outcomes: ['error'] } }, page: 'overview' },
     ]));
@@ -195,7 +200,7 @@ describe('the panel', () => {
     await run('showToday');
     expect(fake.run).toContainEqual(['attune.telemetry.view.focus']);
     const frame = await openView();
-    await pageOf(frame)({ type: 'hello' });
+    await pageOf(frame)(HELLO);
     await soon(() => expect(told(frame)).toEqual([
       { type: 'show', view: { range: { name: 'today' }, filters: NO_FILTERS }, page: 'overview' },
     ]));
@@ -227,7 +232,7 @@ describe('the panel', () => {
     await soon(() => expect(fake.watchers).toHaveLength(1));
     frame.dispose();
     expect(fake.watchers.map((one) => one.disposed)).toEqual([true]);
-    frame.received.fire({ kind: 'asked', id: 9, question: { type: 'hello' } });
+    frame.received.fire({ kind: 'asked', id: 9, question: HELLO });
     await Promise.resolve();
     expect(frame.posted).toEqual([]);
   });
@@ -235,7 +240,7 @@ describe('the panel', () => {
   test('hears of settings that were changed elsewhere', async () => {
     start();
     const frame = await openView();
-    await pageOf(frame)({ type: 'hello' });
+    await pageOf(frame)(HELLO);
     await pageOf(frame)({ type: 'saveSettings', settings: { light: true } });
     expect(told(frame)).toMatchObject([{ type: 'settings', settings: { light: true } }]);
   });
@@ -274,7 +279,7 @@ describe('commands', () => {
     await recorded(line(1, { workflow_name: '=1+1' }), line(2));
     start();
     const ask = pageOf(await openView());
-    await ask({ type: 'overview', view: VIEW, slice: null });
+    await ask({ type: 'overview', view: VIEW, slice: null, rows: null });
     fake.saveAs = Uri.file(path.join(top, 'out.csv'));
     await run('exportCsv');
     const [, first, second] = (await readFile(path.join(top, 'out.csv'), 'utf8')).split('\r\n');
@@ -338,7 +343,7 @@ describe('another folder', () => {
     await writeFile(path.join(top, 'other/.empathy/llm_calls.jsonl'), line(1) + line(2) + line(3));
   });
   const label = async (ask: ReturnType<typeof pageOf>): Promise<string> =>
-    (await ask({ type: 'overview', view: VIEW, slice: null })).source.path.replace(top, '');
+    (await ask({ type: 'overview', view: VIEW, slice: null, rows: null })).source.path.replace(top, '');
 
   test('is any that is chosen, by the project that it is in, and is remembered', async () => {
     start();
@@ -346,7 +351,7 @@ describe('another folder', () => {
     expect(await label(ask)).toBe('/ws/.empathy');
     fake.openFolder = Uri.file(path.join(top, 'other'));
     expect(await ask({ type: 'chooseFolder', path: null })).toMatchObject({ path: path.join(top, 'other/.empathy'), state: 'ready' });
-    expect((await ask({ type: 'overview', view: VIEW, slice: null })).totals.calls).toBe(3);
+    expect((await ask({ type: 'overview', view: VIEW, slice: null, rows: null })).totals.calls).toBe(3);
     expect([...state.kept.values()]).toContain(path.join(top, 'other/.empathy'));
   });
 
@@ -363,7 +368,7 @@ describe('another folder', () => {
     start();
     const frame = await openView();
     const ask = pageOf(frame);
-    await ask({ type: 'hello' });
+    await ask(HELLO);
     expect(await label(ask)).toBe('/ws/.empathy');
     await ask({ type: 'saveSettings', settings: { folder: path.join(top, 'other/.empathy') } });
     await soon(async () => expect(await label(ask)).toBe('/other/.empathy'));
@@ -389,7 +394,7 @@ describe('another folder', () => {
     fake.folders = [];
     start();
     const ask = pageOf(await openView());
-    expect((await ask({ type: 'overview', view: VIEW, slice: null })).source).toMatchObject({ path: '', state: 'missing' });
+    expect((await ask({ type: 'overview', view: VIEW, slice: null, rows: null })).source).toMatchObject({ path: '', state: 'missing' });
     fake.folders = [{ name: 'other', uri: Uri.file(path.join(top, 'other')) }];
     fake.foldersChanged.fire(undefined);
     await soon(async () => expect(await label(ask)).toBe('/other/.empathy'));

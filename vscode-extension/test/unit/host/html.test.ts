@@ -7,22 +7,24 @@ import { FakeFrame, fake, reset, Uri } from './vscode';
 
 beforeEach(reset);
 
+const PARTS = { script: 'run("$&")', style: '@font-face { src: url("./icons.ttf?1") }' };
+
 const page = (): string =>
-  html(new FakeFrame().webview as unknown as vscode.Webview, Uri.file('/extension') as unknown as vscode.Uri, 'editor');
+  html(new FakeFrame().webview as unknown as vscode.Webview, Uri.file('/extension') as unknown as vscode.Uri, 'editor', PARTS);
 
 function policyOf(text: string): Record<string, string> {
   const content = /<meta http-equiv="Content-Security-Policy" content="([^"]*)">/.exec(text)?.[1] ?? '';
   return Object.fromEntries(content.split('; ').map((one) => [one.split(' ')[0] ?? '', one.split(' ').slice(1).join(' ')]));
 }
 
-test('the page may load its own files and nothing else', () => {
+test('the page may run and look like what it brings, load its own font and images, and nothing else', () => {
   const nonce = /<script nonce="([^"]+)"/.exec(page())?.[1];
   expect(nonce?.length).toBeGreaterThanOrEqual(22);
   const text = page();
   const own = /<script nonce="([^"]+)"/.exec(text)?.[1] ?? '';
   expect(policyOf(text)).toEqual({
     'default-src': "'none'",
-    'style-src': 'https://files.example',
+    'style-src': `'nonce-${own}'`,
     'font-src': 'https://files.example',
     'img-src': 'https://files.example data:',
     'script-src': `'nonce-${own}'`,
@@ -34,14 +36,19 @@ test('each page has a nonce of its own', () => {
   expect(new Set(nonces).size).toBe(50);
 });
 
-test('there is one script, with the nonce, and no style or handler in the text', () => {
+test('there is one script and one style sheet, with the nonce, and no other style or handler in the text', () => {
   const text = page();
-  expect(text.match(/<script/g)).toHaveLength(1);
-  expect(text).not.toMatch(/\sstyle=|\son\w+=|<style/);
+  expect(text.match(/<(script|style|link)[^>]*>/g)?.map((tag) => tag.replace(/nonce="[^"]+"/, 'nonce')))
+    .toEqual(['<style nonce>', '<script nonce data-elements="https://files.example/extension/dist/elements.js">']);
+  expect(text).not.toMatch(/\sstyle=|\son\w+=/);
 });
 
-test('the icons are where the elements look for them', () => {
-  expect(page()).toContain('href="https://files.example/extension/dist/codicon.css" id="vscode-codicon-stylesheet"');
+test('the script stands in the page as it was built', () => {
+  expect(page()).toContain('>run("$&")</script>');
+});
+
+test('the font is loaded from where the extension is', () => {
+  expect(page()).toContain('@font-face { src: url("https://files.example/extension/dist/icons.ttf") }');
 });
 
 test('there is something to see before the script runs, and it is said what', () => {

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 
 import type { Answerers } from '../../../shared/conversation';
 import { Answering, Asking } from '../../../shared/conversation';
-import type { Question, Told, ToHost, ToWebview } from '../../../shared/protocol';
+import type { HelloQuestion, Question, Told, ToHost, ToWebview } from '../../../shared/protocol';
+
+const HELLO: HelloQuestion = { type: 'hello', looking: null, rows: null };
 
 /** Answerers that give their question back, and throw where its page is odd. */
 function echoing(): Answerers {
@@ -62,7 +64,7 @@ describe('the conversation', () => {
       clear: async () => { throw 'a text'; },
     } as unknown as Answerers;
     const { asking, answering, toHost, toWebview } = joined(odd);
-    const outcomes = [asking.ask({ type: 'hello' }), asking.ask({ type: 'refresh' }), asking.ask({ type: 'clear' })].map(outcome);
+    const outcomes = [asking.ask(HELLO), asking.ask({ type: 'refresh' }), asking.ask({ type: 'clear' })].map(outcome);
     for (const message of toHost) await answering.receive(message);
     for (const message of toWebview) asking.receive(message);
     expect(await Promise.all(outcomes)).toEqual(['refused at once', 'refused later', 'refused a text']);
@@ -111,7 +113,7 @@ describe('the conversation', () => {
 
   test('a webview that cannot post is told so', async () => {
     const asking = new Asking(() => { throw new Error('gone'); }, () => undefined);
-    await expect(asking.ask({ type: 'hello' })).rejects.toThrow('gone');
+    await expect(asking.ask(HELLO)).rejects.toThrow('gone');
   });
 
   test('a host whose answer cannot be posted posts a refusal', async () => {
@@ -126,7 +128,7 @@ describe('the conversation', () => {
 
   test('closing rejects all that still wait', async () => {
     const { asking } = joined();
-    const outcomes = [asking.ask({ type: 'hello' }), asking.ask({ type: 'refresh' })].map(outcome);
+    const outcomes = [asking.ask(HELLO), asking.ask({ type: 'refresh' })].map(outcome);
     asking.close();
     expect(await Promise.all(outcomes)).toEqual(['refused the panel was closed', 'refused the panel was closed']);
   });

@@ -4,9 +4,9 @@ import type { Answers, AskedMessage, Hello, Question, Told, ToHost } from '../..
 import { NO_FILTERS } from '../../../shared/protocol';
 import type { Editor } from '../../../webview/telemetry';
 import { Telemetry } from '../../../webview/telemetry';
-import { makeRows, overviewOf, SETTINGS, sorted, viewed } from '../../harness/records';
+import { makeRows, overviewOf, pageOf, SETTINGS } from '../../harness/records';
 
-export const HELLO: Hello = { settings: SETTINGS, view: { range: { name: '7d' }, filters: NO_FILTERS }, slice: null, locale: 'en', texts: {}, trusted: true };
+export const HELLO: Hello = { settings: SETTINGS, view: { range: { name: '7d' }, filters: NO_FILTERS }, slice: null, locale: 'en', texts: {}, trusted: true, overview: null };
 export const ROWS = makeRows(740);
 
 type Type = Question['type'];
@@ -50,15 +50,10 @@ export class Host implements Editor {
     await settled();
   }
 
-  /** Answer the newest overview and page, as of this revision. */
+  /** Answer the newest overview, as of this revision. */
   async show(revision = 1): Promise<void> {
-    const { view, slice } = this.last('overview');
-    await this.answer('overview', overviewOf(ROWS, view, slice, revision));
-    const page = this.of('page').at(-1)?.question;
-    if (page) {
-      const seen = sorted(viewed(ROWS, page.view), page.sort);
-      await this.answer('page', { revision, total: seen.length, offset: page.offset, rows: seen.slice(page.offset, page.offset + page.limit) });
-    }
+    const { view, slice, rows } = this.last('overview');
+    await this.answer('overview', { ...overviewOf(ROWS, view, slice, revision), page: rows && pageOf(ROWS, view, rows, revision) });
   }
 
   last<T extends Type>(type: T): Extract<Question, { type: T }> {

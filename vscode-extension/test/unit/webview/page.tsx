@@ -6,6 +6,7 @@ import { vi } from 'vitest';
 
 import type { Question, ToHost, ToWebview } from '../../../shared/protocol';
 import { TelemetryPanel } from '../../../webview/components/TelemetryPanel';
+import '../../../webview/elements';
 import { Telemetry } from '../../../webview/telemetry';
 import { TelemetryContext } from '../../../webview/useTelemetryData';
 import type { State } from '../../harness/host';
@@ -37,7 +38,8 @@ export async function open(state: State, width = 1200): Promise<Page> {
   const telemetry = new Telemetry({ ...editor, postMessage: (message: ToHost) => { asked.push(message.question); editor.postMessage(message); } });
   const rendered = render(<TelemetryContext value={telemetry}><TelemetryPanel /></TelemetryContext>);
   await act(async () => { await Promise.race([telemetry.start(), turns(30)]); });
-  return { ...rendered, telemetry, asked, tell: async (message) => { await act(async () => { telemetry.receive(message); await turns(20); }); } };
+  await drawn();
+  return { ...rendered, telemetry, asked, tell: async (message) => { act(() => { telemetry.receive(message); }); await drawn(); } };
 }
 
 /**
@@ -57,9 +59,20 @@ export function one(selector: string, name: string | RegExp, within: ParentNode 
   return found;
 }
 
-/** What was asked is answered and drawn. */
+/** What was asked is answered and drawn, also what waits until the rest is painted: in up to three frames. */
 export async function drawn(): Promise<void> {
-  await act(async () => { await turns(40); });
+  for (let frame = 0; frame < 3; frame += 1) {
+    await act(async () => {
+      await turns(40);
+      await painted();
+    });
+  }
+}
+
+async function painted(): Promise<void> {
+  await new Promise((resolve) => { requestAnimationFrame(resolve); });
+  if (vi.isFakeTimers()) vi.advanceTimersByTime(0);
+  else await new Promise((resolve) => { setTimeout(resolve); });
 }
 
 async function turns(count: number): Promise<void> {

@@ -229,7 +229,7 @@ describe('the activity feed', () => {
     expect((button('Previous') as HTMLButtonElement).disabled).toBe(true);
     await click(button('Next'));
     await click(button('Page 18'));
-    expect(of(asked, 'page').map(({ offset }) => offset)).toEqual([0, 20, 340]);
+    expect(of(asked, 'page').map(({ offset }) => offset)).toEqual([20, 340]);
     expect(button('Page 18').getAttribute('aria-current')).toBe('page');
     expect((button('Next') as HTMLButtonElement).disabled).toBe(true);
     expect(rows()).toHaveLength(12);
@@ -243,7 +243,7 @@ describe('the activity feed', () => {
     await click(button('Cost', header));
     expect(header.getAttribute('aria-sort')).toBe('ascending');
     await click(button('Model', head('Model')));
-    expect(of(asked, 'page').slice(1).map(({ sort }) => sort)).toEqual([
+    expect(of(asked, 'page').map(({ sort }) => sort)).toEqual([
       { column: 'cost', descending: true }, { column: 'cost', descending: false }, { column: 'model', descending: false },
     ]);
   });

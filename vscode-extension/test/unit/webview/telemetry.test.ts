@@ -1,22 +1,45 @@
 import { describe, expect, test } from 'vitest';
 
 import { NEWEST_FIRST, NO_FILTERS } from '../../../shared/protocol';
-import { overviewOf, SETTINGS, SOURCE } from '../../harness/records';
+import { overviewOf, pageOf, SETTINGS, SOURCE } from '../../harness/records';
 import { HELLO, Host, ROWS, settled, started } from './host';
 
 describe('the start', () => {
   test('says hello, then asks for the view that the host remembers', async () => {
     const host = await started();
-    expect(host.asked.map(({ question }) => question.type)).toEqual(['hello', 'overview', 'page']);
-    expect(host.last('overview')).toMatchObject({ view: HELLO.view, slice: null });
-    expect(host.telemetry.snapshot()).toMatchObject({ overview: { loading: false, problem: null, data: { revision: 1 } }, page: { data: { offset: 0 } } });
+    expect(host.asked.map(({ question }) => question.type)).toEqual(['hello', 'overview']);
+    expect(host.last('overview')).toMatchObject({ view: HELLO.view, slice: null, rows: { sort: NEWEST_FIRST, offset: 0, limit: 20 } });
+    expect(host.telemetry.snapshot()).toMatchObject({ overview: { loading: false, problem: null, data: { revision: 1 } }, page: { data: { offset: 0 }, loading: false } });
+  });
+
+  test('asks for nothing where the answer to hello has it already', async () => {
+    const host = new Host();
+    void host.telemetry.start();
+    const { rows } = host.last('hello');
+    await host.answer('hello', { ...HELLO, overview: { ...overviewOf(ROWS, HELLO.view, null, 7), page: rows && pageOf(ROWS, HELLO.view, rows, 7) } });
+    expect(host.asked.map(({ question }) => question.type)).toEqual(['hello']);
+    expect(host.telemetry.snapshot()).toMatchObject({ overview: { loading: false, data: { revision: 7 } }, page: { loading: false, data: { revision: 7, offset: 0 } } });
+  });
+
+  test('asks again where something changed before hello was answered', async () => {
+    const host = new Host();
+    void host.telemetry.start();
+    await host.tell({ type: 'changed', revision: 8 });
+    await host.answer('hello', { ...HELLO, overview: overviewOf(ROWS, HELLO.view, null, 7) });
+    expect(host.of('overview')).toHaveLength(1);
+  });
+
+  test('with the list of all rows asks for no page', async () => {
+    const host = await started({ view: HELLO.view, slice: null, sort: NEWEST_FIRST, offset: 0, all: true });
+    expect([host.last('hello').rows, host.last('overview').rows]).toEqual([null, null]);
+    expect(host.telemetry.snapshot().page.loading).toBe(false);
   });
 
   test('after the page was hidden goes on where it was', async () => {
     const kept = { view: { range: { name: '30d' }, filters: { ...NO_FILTERS, text: 'x' } }, slice: 'week', sort: { column: 'cost', descending: true }, offset: 0, all: false };
     const host = await started(kept);
-    expect(host.last('overview')).toMatchObject({ view: kept.view, slice: 'week' });
-    expect(host.last('page')).toMatchObject({ sort: kept.sort });
+    expect(host.last('hello')).toMatchObject({ looking: { view: kept.view, slice: 'week' }, rows: { sort: kept.sort } });
+    expect(host.last('overview')).toMatchObject({ view: kept.view, slice: 'week', rows: { sort: kept.sort } });
   });
 
   test('that is refused says why and can be tried again', async () => {
@@ -53,11 +76,30 @@ describe('an answer', () => {
   });
 });
 
+describe('the rows that come with the figures', () => {
+  test('are dropped where others were asked for meanwhile', async () => {
+    const host = await started();
+    void host.telemetry.renew();
+    host.telemetry.turn(20);
+    await host.show(2);
+    expect(host.telemetry.snapshot()).toMatchObject({ overview: { data: { revision: 2 } }, page: { loading: true, data: { revision: 1 } } });
+    await host.answer('page', pageOf(ROWS, HELLO.view, host.last('page'), 2));
+    expect(host.telemetry.snapshot().page).toMatchObject({ loading: false, data: { revision: 2, offset: 20 } });
+  });
+
+  test('stay where the figures are refused, and are not waited for', async () => {
+    const host = await started();
+    void host.telemetry.renew();
+    await host.refuse('overview', 'EIO');
+    expect(host.telemetry.snapshot().page).toMatchObject({ loading: false, problem: null, data: { revision: 1 } });
+  });
+});
+
 describe('a change of the data', () => {
   test('is asked for at once', async () => {
     const host = await started();
     await host.tell({ type: 'changed', revision: 2 });
-    expect([host.of('overview').length, host.of('page').length]).toEqual([2, 2]);
+    expect(host.of('overview')).toHaveLength(2);
   });
 
   test('that is shown already is not asked for', async () => {
@@ -104,8 +146,7 @@ describe('what is looked at', () => {
     host.telemetry.setSlice('week');
     host.telemetry.turn(40);
     host.telemetry.setRange({ name: '30d' });
-    expect(host.last('overview')).toMatchObject({ view: { range: { name: '30d' } }, slice: null });
-    expect(host.last('page')).toMatchObject({ offset: 0 });
+    expect(host.last('overview')).toMatchObject({ view: { range: { name: '30d' } }, slice: null, rows: { offset: 0 } });
     expect(host.kept).toMatchObject({ view: { range: { name: '30d' } }, offset: 0, slice: null });
   });
 
@@ -239,7 +280,7 @@ describe('what is done', () => {
     host.telemetry.turn(20);
     void host.telemetry.chooseFolder('/b');
     await host.answer('chooseFolder', SOURCE);
-    expect(host.last('page').offset).toBe(0);
+    expect(host.last('overview').rows?.offset).toBe(0);
     expect(host.of('overview')).toHaveLength(2);
   });
 
