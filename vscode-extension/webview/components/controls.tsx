@@ -1,6 +1,7 @@
 /** Buttons, fields and other small controls, in the editor's own looks. */
 
 import type { ReactNode, Ref, RefCallback } from 'react';
+import { useEffect, useState } from 'react';
 
 export function Icon({ name, className = '' }: { readonly name: string; readonly className?: string }): ReactNode {
   return <span className={`codicon codicon-${name} ${className}`} aria-hidden="true" />;
@@ -30,6 +31,7 @@ interface ButtonProps {
 }
 
 export function Button({ children, onClick, secondary = false, icon }: ButtonProps): ReactNode {
+  if (!useDefined('vscode-button')) return <Room />;
   return (
     <vscode-button secondary={secondary} onClick={onClick}>
       {/* Not the element's own icon: that brings a style sheet into the page, which the policy forbids. */}
@@ -52,6 +54,7 @@ interface TextFieldProps {
 }
 
 export function TextField({ label, value, placeholder = '', onInput, onChange, onBlur, className = '', children }: TextFieldProps): ReactNode {
+  if (!useDefined('vscode-textfield')) return <Room className={className} />;
   return (
     <vscode-textfield
       className={className} label={label} value={value} placeholder={placeholder}
@@ -67,6 +70,7 @@ export function TextField({ label, value, placeholder = '', onInput, onChange, o
 export function Checkbox({ label, checked, onChange }: {
   readonly label: string; readonly checked: boolean; readonly onChange: (checked: boolean) => void;
 }): ReactNode {
+  if (!useDefined('vscode-checkbox')) return <Room />;
   return (
     <vscode-checkbox
       label={label} checked={checked}
@@ -89,6 +93,7 @@ interface SelectProps<V extends string> {
 }
 
 export function Select<V extends string>({ label, value, choices, onChange, className = '' }: SelectProps<V>): ReactNode {
+  if (!useDefined('vscode-single-select')) return <Room className={className} />;
   return (
     <vscode-single-select
       className={className} label={label} value={value}
@@ -115,6 +120,20 @@ export function Segments<V extends string>({ label, value, choices, onChange }: 
       ))}
     </div>
   );
+}
+
+/** Whether an element's script has run: before that React would set attributes where the element has properties. */
+function useDefined(name: string): boolean {
+  const [isDefined, setDefined] = useState(() => customElements.get(name) !== undefined);
+  useEffect(() => {
+    if (!isDefined) void customElements.whenDefined(name).then(() => { setDefined(true); });
+  }, [isDefined, name]);
+  return isDefined;
+}
+
+/** In the place of a control that comes later, as high as it will be. */
+function Room({ className = '' }: { readonly className?: string }): ReactNode {
+  return <span className={`control-room ${className}`} />;
 }
 
 /** Hears of changes at the element itself: those of these elements do not bubble, so React's own listeners miss them. */
