@@ -51,7 +51,8 @@ const page = {
   // Beside a script that stands in the page there is no file.
   sourcemap: dev ? 'inline' : false,
 };
-const webview = { ...page, entryPoints: { webview: 'webview/main.tsx' }, loader: { '.ttf': 'copy' }, assetNames: '[name]', plugins: [tailwindcss, icons] };
+// A module needs no function around all of it, which a browser that somebody watches reads again for each Error that React makes.
+const webview = { ...page, format: 'esm', entryPoints: { webview: 'webview/main.tsx' }, loader: { '.ttf': 'copy' }, assetNames: '[name]', plugins: [tailwindcss, icons] };
 const elements = { ...page, entryPoints: { elements: 'webview/elements.ts' } };
 
 const wanted = [...(has('--webview') ? [] : [host]), webview, elements];

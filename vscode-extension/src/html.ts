@@ -46,7 +46,7 @@ export function html(webview: vscode.Webview, extension: vscode.Uri, place: Plac
 </head>
 <body data-place="${place}">
 <div id="root">${skeleton()}</div>
-<script nonce="${nonce}" data-elements="${escaped(uri('elements.js'))}">${script}</script>
+<script type="module" nonce="${nonce}" data-elements="${escaped(uri('elements.js'))}">${script}</script>
 </body>
 </html>`;
 }

@@ -17,7 +17,7 @@ const page = (await esbuild.build({ entryPoints: [new URL('page.ts', import.meta
 const policy = "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; script-src 'nonce-look'";
 const document = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Telemetry</title>
 <link rel="stylesheet" href="/default.css"><link rel="stylesheet" href="/webview.css">
-</head><body><div id="root"></div><script nonce="look" src="/page.js"></script><script nonce="look" src="/webview.js" data-elements="/elements.js"></script></body></html>`;
+</head><body><div id="root"></div><script nonce="look" src="/page.js"></script><script type="module" nonce="look" src="/webview.js" data-elements="/elements.js"></script></body></html>`;
 const defaults = 'body { margin: 0; padding: 0 20px; background-color: transparent; color: var(--vscode-editor-foreground); font: var(--vscode-font-weight) var(--vscode-font-size) var(--vscode-font-family); } code { color: var(--vscode-textPreformat-foreground); background-color: var(--vscode-textPreformat-background); padding: 1px 3px; } a:focus, input:focus { outline: 1px solid -webkit-focus-ring-color; outline-offset: -1px; } ::-webkit-scrollbar { width: 10px; height: 10px; } ::-webkit-scrollbar-thumb { background-color: var(--vscode-scrollbarSlider-background); }';
 const types = { js: 'text/javascript', css: 'text/css', ttf: 'font/ttf' };
 const server = createServer(async ({ url }, response) => {

@@ -14,7 +14,7 @@ import { Card } from './Card';
 import { Segments } from './controls';
 import { FeedHead, SortSelect } from './FeedHead';
 import type { RowActions } from './FeedRow';
-import { FeedRow } from './FeedRow';
+import { COMPACT_HEIGHT, FeedRow, ROW_HEIGHT } from './FeedRow';
 import { Pager } from './Pager';
 import { Problem } from './states';
 
@@ -82,10 +82,10 @@ export const ActivityFeed = memo(function ActivityFeed(): ReactNode {
           {all
             ? <AllRows scroller={grid} listed={listed} active={active} compact={compact} now={now} actions={actions} rowId={rowId} />
             : (
-              <div role="rowgroup" className="feed-body">
-                {rowsOf(rows, offset).map(({ index, row }) => (
-                  <FeedRow key={index} id={rowId(index)} index={index} row={row} active={index === active} compact={compact} now={now} actions={actions} />
-                ))}
+              <div role="rowgroup" className="feed-body" aria-busy={!rows}>
+                {rows?.map((row, place) => (
+                  <FeedRow key={offset + place} id={rowId(offset + place)} index={offset + place} row={row} active={offset + place === active} compact={compact} now={now} actions={actions} />
+                )) ?? <div className="skeleton" style={{ height: PAGE_ROWS * (compact ? COMPACT_HEIGHT : ROW_HEIGHT) }} />}
               </div>
             )}
         </div>
@@ -97,12 +97,6 @@ export const ActivityFeed = memo(function ActivityFeed(): ReactNode {
     </Card>
   );
 });
-
-/** Rows that are there; placeholders before there are any. */
-function rowsOf(rows: readonly Row[] | undefined, offset: number): { index: number; row: Row | undefined }[] {
-  if (!rows) return Array.from({ length: PAGE_ROWS }, (_, index) => ({ index: offset + index, row: undefined }));
-  return rows.map((row, index) => ({ index: offset + index, row }));
-}
 
 function shownText(total: number, all: boolean, offset: number, last: number): string {
   if (all || total <= PAGE_ROWS) return plural(total, '1 call shown', '{0} calls shown');
