@@ -53,15 +53,15 @@ const page = {
 };
 // A module needs no function around all of it, which a browser that somebody watches reads again for each Error that React makes.
 const webview = { ...page, format: 'esm', entryPoints: { webview: 'webview/main.tsx' }, loader: { '.ttf': 'copy' }, assetNames: '[name]', plugins: [tailwindcss, icons] };
-const elements = { ...page, entryPoints: { elements: 'webview/elements.ts' } };
+const beside = { ...page, entryPoints: { first: 'webview/first.ts', elements: 'webview/elements.ts' } };
 
-const wanted = [...(has('--webview') ? [] : [host]), webview, elements];
+const wanted = [...(has('--webview') ? [] : [host]), webview, beside];
 if (has('--watch')) {
   for (const options of wanted) await (await esbuild.context(options)).watch();
 } else {
   await Promise.all(wanted.map((options) => esbuild.build(options)));
-  // The host puts both into the text of its page, where these would end them.
-  for (const name of ['dist/webview.js', 'dist/webview.css']) {
+  // The host puts them into the text of its page, where these would end them.
+  for (const name of ['dist/first.js', 'dist/webview.js', 'dist/webview.css']) {
     if (/<!--|<\/(script|style)/i.test(await readFile(name, 'utf8'))) throw new Error(`${name} cannot stand in a page`);
   }
 }

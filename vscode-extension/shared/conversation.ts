@@ -52,14 +52,19 @@ export class Asking {
 
   ask<Q extends Question>(question: Q): Promise<Answer<Q>> {
     const id = ++this.last;
+    const answer = this.answerTo<Q>(id);
+    try {
+      this.post({ kind: 'asked', id, question });
+    } catch (error) {
+      this.take(id)?.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+    return answer;
+  }
+
+  /** The answer to a question that was posted before this end was there, under an id below 1. */
+  answerTo<Q extends Question>(id: number): Promise<Answer<Q>> {
     return new Promise<Answer<Q>>((resolve, reject) => {
       this.waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
-      try {
-        this.post({ kind: 'asked', id, question });
-      } catch (error) {
-        this.waiting.delete(id);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      }
     });
   }
 

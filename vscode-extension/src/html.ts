@@ -13,18 +13,20 @@ export function assets(extension: vscode.Uri): vscode.Uri {
   return vscode.Uri.joinPath(extension, 'dist');
 }
 
-/** Script and style sheet: part of the page, because each file that it loads is a message to this host and back. */
+/** Scripts and style sheet: part of the page, because each file that it loads is a message to this host and back. */
 export interface Parts {
-  readonly script: string;
+  /** Says hello before the program is read. */
+  readonly first: string;
+  readonly program: string;
   readonly style: string;
 }
 
 export function readParts(extension: vscode.Uri): Parts {
   const read = (name: string): string => readFileSync(vscode.Uri.joinPath(assets(extension), name).fsPath, 'utf8');
-  return { script: read('webview.js'), style: read('webview.css') };
+  return { first: read('first.js'), program: read('webview.js'), style: read('webview.css') };
 }
 
-export function html(webview: vscode.Webview, extension: vscode.Uri, place: Place, { script, style }: Parts): string {
+export function html(webview: vscode.Webview, extension: vscode.Uri, place: Place, { first, program, style }: Parts): string {
   const nonce = randomBytes(18).toString('base64');
   const uri = (name: string): string => webview.asWebviewUri(vscode.Uri.joinPath(assets(extension), name)).toString();
   const source = webview.cspSource;
@@ -42,11 +44,12 @@ export function html(webview: vscode.Webview, extension: vscode.Uri, place: Plac
 <meta http-equiv="Content-Security-Policy" content="${escaped(policy)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style nonce="${nonce}">${style.replace(/url\("?\.\/([\w.-]+)[^)]*\)/g, (_, name: string) => `url("${uri(name)}")`)}</style>
+<script nonce="${nonce}">${first}</script>
 <title>${escaped(vscode.l10n.t('LLM Telemetry'))}</title>
 </head>
 <body data-place="${place}">
 <div id="root">${skeleton()}</div>
-<script type="module" nonce="${nonce}" data-elements="${escaped(uri('elements.js'))}">${script}</script>
+<script type="text/plain" id="program" nonce="${nonce}" data-elements="${escaped(uri('elements.js'))}">${program}</script>
 </body>
 </html>`;
 }

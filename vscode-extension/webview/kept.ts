@@ -1,6 +1,6 @@
 /** What the page remembers of itself while it is hidden; read with distrust, an older version may have written it. */
 
-import type { Slice, Sort, View } from '../shared/protocol';
+import type { HelloQuestion, Rows, Slice, Sort, View } from '../shared/protocol';
 import { NEWEST_FIRST, SORT_COLUMNS } from '../shared/protocol';
 import { sliceOf, viewOf } from '../shared/view';
 
@@ -10,6 +10,18 @@ export interface Kept {
   readonly sort: Sort;
   readonly offset: number;
   readonly all: boolean;
+}
+
+export const PAGE_ROWS = 20;
+
+/** What is looked at decides the first question. */
+export function helloOf(kept: Kept | null): HelloQuestion {
+  return { type: 'hello', looking: kept && { view: kept.view, slice: kept.slice }, rows: rowsOf(kept ?? { sort: NEWEST_FIRST, offset: 0, all: false }) };
+}
+
+/** Those of the page that is shown; null for the list of all, which asks for its own. */
+export function rowsOf({ sort, offset, all }: Pick<Kept, 'sort' | 'offset' | 'all'>): Rows | null {
+  return all ? null : { sort, offset, limit: PAGE_ROWS };
 }
 
 /** null where nothing is remembered, or nothing that can be used. */

@@ -1,13 +1,11 @@
-/** The page's one conversation with the host. It says hello before anything else is evaluated: the answer takes a while. */
+/** The page's one conversation with the host, which its first script has begun. */
 
-import type { ToWebview } from '../shared/protocol';
-import type { Editor } from './telemetry';
+import { EARLY } from './greeting';
 import { Telemetry } from './telemetry';
 
-declare function acquireVsCodeApi(): Editor;
-
-export const telemetry = new Telemetry(acquireVsCodeApi());
-window.addEventListener('message', (event: MessageEvent<ToWebview>) => { telemetry.receive(event.data); });
-window.addEventListener('pagehide', () => { telemetry.close(); });
+const { editor, deliver } = window.greeting;
+export const telemetry = new Telemetry(editor);
 /** Hello was answered, or refused. */
-export const greeted = telemetry.start();
+export const greeted = telemetry.start(EARLY);
+deliver((message) => { telemetry.receive(message); });
+window.addEventListener('pagehide', () => { telemetry.close(); });

@@ -2,16 +2,14 @@
 
 import { Asking } from '../shared/conversation';
 import type {
-  Answer, Answers, Detail, Filters, Hello, OpenLinkQuestion, Overview, Page, Question, Range, RecordKey, Rows, Settings, Slice,
+  Answer, Answers, Detail, Filters, Hello, HelloQuestion, OpenLinkQuestion, Overview, Page, Question, Range, RecordKey, Rows, Settings, Slice,
   Sort, ToHost, Told, ToWebview, View,
 } from '../shared/protocol';
 import { NEWEST_FIRST, NO_FILTERS } from '../shared/protocol';
 import { FeedWindow } from './feed-window';
 import type { Kept } from './kept';
-import { readKept } from './kept';
+import { helloOf, PAGE_ROWS, readKept, rowsOf } from './kept';
 import { setTexts, t } from './texts';
-
-export const PAGE_ROWS = 20;
 
 /** An answer as it comes; `data` stays the last good one while another is under way or was refused. */
 export interface Loaded<T> {
@@ -94,11 +92,16 @@ export class Telemetry {
     this.asking.close();
   }
 
-  /** Say hello, and show what was looked at last: here, else as the host remembers it. Resolves when hello was answered. */
-  async start(): Promise<void> {
+  /**
+   * Say hello, and show what was looked at last: here, else as the host remembers it. Resolves when hello was answered.
+   *
+   * said: the id under which it was said already.
+   */
+  async start(said?: number): Promise<void> {
     const kept = readKept(this.editor.getState());
     if (kept) this.set(kept);
-    await this.load('hello', { type: 'hello', looking: kept && { view: kept.view, slice: kept.slice }, rows: this.rows() }, (hello) => {
+    const answer = said === undefined ? this.ask(helloOf(kept)) : this.asking.answerTo<HelloQuestion>(said);
+    await this.load('hello', answer, (hello) => {
       setTexts(hello.texts, hello.locale);
       this.set({ settings: hello.settings, ...(kept ? {} : { view: hello.view, slice: hello.slice }) });
       this.feed.look(this.state.all);
@@ -114,7 +117,7 @@ export class Telemetry {
     const { sheet } = this.state;
     await Promise.all([
       this.loadOverview(),
-      sheet?.name === 'detail' ? this.load('detail', { type: 'detail', key: sheet.key }) : null,
+      sheet?.name === 'detail' ? this.load('detail', this.ask({ type: 'detail', key: sheet.key })) : null,
     ]);
   }
 
@@ -164,7 +167,7 @@ export class Telemetry {
 
   openDetail(key: RecordKey): void {
     this.set({ sheet: { name: 'detail', key }, detail: { ...NOTHING, loading: true } });
-    void this.load('detail', { type: 'detail', key });
+    void this.load('detail', this.ask({ type: 'detail', key }));
   }
 
   openSettings(): void {
@@ -291,7 +294,7 @@ export class Telemetry {
 
   private async loadPage(): Promise<void> {
     const rows = this.rows();
-    if (rows) await this.load('page', { type: 'page', view: this.state.view, ...rows }, (page) => { this.stayWithin(page); });
+    if (rows) await this.load('page', this.ask({ type: 'page', view: this.state.view, ...rows }), (page) => { this.stayWithin(page); });
   }
 
   /** Fewer rows than there were: show the last page that there is. */
@@ -299,10 +302,8 @@ export class Telemetry {
     if (total > 0 && offset >= total) this.turn(Math.floor((total - 1) / PAGE_ROWS) * PAGE_ROWS);
   }
 
-  /** Those of the page that is shown; the list of all asks for its own. */
   private rows(): Rows | null {
-    const { sort, offset, all } = this.state;
-    return all ? null : { sort, offset, limit: PAGE_ROWS };
+    return rowsOf(this.state);
   }
 
   private ask<Q extends Question>(question: Q): Promise<Answer<Q>> {
@@ -310,12 +311,12 @@ export class Telemetry {
   }
 
   private async load<N extends 'hello' | 'page' | 'detail'>(
-    name: N, question: Question & { readonly type: N }, then?: (answer: Answers[N]) => void,
+    name: N, asked: Promise<Answers[N]>, then?: (answer: Answers[N]) => void,
   ): Promise<void> {
     const turn = ++this.asked[name];
     this.update(name, { loading: true });
     try {
-      const answer: Answers[N] = await this.ask(question);
+      const answer = await asked;
       if (turn !== this.asked[name]) return;
       this.update(name, { data: answer, problem: null, loading: false });
       then?.(answer);

@@ -11,13 +11,14 @@ const option = (name, otherwise) => (process.argv.includes(name) ? process.argv[
 const out = option('--out', join(tmpdir(), 'attune-panel'));
 const only = option('--only', '');
 const root = new URL('../../', import.meta.url);
+const built = (name) => readFile(new URL(`dist/${name}`, root), 'utf8');
 
 const page = (await esbuild.build({ entryPoints: [new URL('page.ts', import.meta.url).pathname], bundle: true, write: false, format: 'iife' })).outputFiles[0].text;
 // As the host sends it; the editor's own default styles of a webview come first and stand in no layer.
 const policy = "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' data:; script-src 'nonce-look'";
 const document = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Telemetry</title>
 <link rel="stylesheet" href="/default.css"><link rel="stylesheet" href="/webview.css">
-</head><body><div id="root"></div><script nonce="look" src="/page.js"></script><script type="module" nonce="look" src="/webview.js" data-elements="/elements.js"></script></body></html>`;
+</head><body><div id="root"></div><script nonce="look" src="/page.js"></script><script nonce="look">${await built('first.js')}</script><script type="text/plain" id="program" nonce="look" data-elements="/elements.js">${await built('webview.js')}</script></body></html>`;
 const defaults = 'body { margin: 0; padding: 0 20px; background-color: transparent; color: var(--vscode-editor-foreground); font: var(--vscode-font-weight) var(--vscode-font-size) var(--vscode-font-family); } code { color: var(--vscode-textPreformat-foreground); background-color: var(--vscode-textPreformat-background); padding: 1px 3px; } a:focus, input:focus { outline: 1px solid -webkit-focus-ring-color; outline-offset: -1px; } ::-webkit-scrollbar { width: 10px; height: 10px; } ::-webkit-scrollbar-thumb { background-color: var(--vscode-scrollbarSlider-background); }';
 const types = { js: 'text/javascript', css: 'text/css', ttf: 'font/ttf' };
 const server = createServer(async ({ url }, response) => {

@@ -4,7 +4,7 @@ import type { KeyboardEvent, ReactNode } from 'react';
 import { memo, useCallback, useId, useMemo, useState } from 'react';
 import type { Row, RecordKey } from '../../shared/protocol';
 import { count } from '../format';
-import { PAGE_ROWS } from '../telemetry';
+import { PAGE_ROWS } from '../kept';
 import { plural, t } from '../texts';
 import { usePainted } from '../usePainted';
 import { useFeed, useShown, useTelemetry } from '../useTelemetryData';
@@ -36,8 +36,8 @@ export const ActivityFeed = memo(function ActivityFeed(): ReactNode {
   const compact = width > 0 && width < COMPACT_BELOW;
   // Of the time only the day matters: rows are not drawn anew for another second of it.
   const now = useMemo(() => new Date(readAt).setHours(0, 0, 0, 0), [readAt]);
-  // When the panel opens, the cards are seen first, then the charts.
-  const isBegun = usePainted(usePainted(true, false), false);
+  // When the panel opens, the charts are seen before them.
+  const isBegun = usePainted(true, false);
   const rows = isBegun ? page.data?.rows : undefined;
   const total = all ? listed.total : (page.data?.total ?? null);
   const [first, last] = all ? [0, (total ?? 0) - 1] : [offset, offset + (page.data?.rows.length ?? 0) - 1];

@@ -20,7 +20,7 @@ import { OverviewStats } from './OverviewStats';
 import { ProviderPie } from './ProviderPie';
 import { Savings } from './Savings';
 import { Settings as SettingsSheet } from './Settings';
-import { Loading, LoadingGroups, Problem } from './states';
+import { Loading, LoadingMain, Problem } from './states';
 import { TierBars } from './TierBars';
 import { Toolbar } from './Toolbar';
 import { WorkflowList } from './WorkflowList';
@@ -67,6 +67,8 @@ function Body({ overview }: { readonly overview: Overview }): ReactNode {
   const telemetry = useTelemetry();
   const view = useShown((data) => data.view);
   const settings = useShown((data) => data.settings);
+  // When the panel opens, the cards are seen first.
+  const isBegun = usePainted(true, false);
   const { path, state, problem } = overview.source;
   if (state === 'unreadable') return <Unreadable text={problem === null ? path : `${path}: ${problem}`} onRetry={() => { void telemetry.refresh(); }} />;
   if (overview.records === 0) return <FirstRun source={overview.source} />;
@@ -77,8 +79,7 @@ function Body({ overview }: { readonly overview: Overview }): ReactNode {
       <ErrorBoundary><OverviewStats overview={overview} range={view.range.name} /></ErrorBoundary>
       {settings && (
         <div className={`grid-main ${settings.light ? 'light' : ''}`}>
-          <Groups overview={overview} settings={settings} />
-          <ErrorBoundary><ActivityFeed /></ErrorBoundary>
+          {isBegun ? <><Groups overview={overview} settings={settings} /><ErrorBoundary><ActivityFeed /></ErrorBoundary></> : <LoadingMain light={settings.light} />}
         </div>
       )}
       <NotesLine notes={overview.notes} includeTests={settings?.includeTests ?? false} />
@@ -86,11 +87,10 @@ function Body({ overview }: { readonly overview: Overview }): ReactNode {
   );
 }
 
-/** They are drawn behind the cards and the list: what changed there is seen a frame earlier. */
+/** They are drawn anew behind the cards and the list: what changed there is seen a frame earlier. */
 const Groups = memo(function Groups({ overview: latest, settings }: { readonly overview: Overview; readonly settings: Settings }): ReactNode {
   const palette = usePalette(settings);
-  const overview = usePainted<Overview | null>(latest, null);
-  if (!overview) return <LoadingGroups light={settings.light} />;
+  const overview = usePainted(latest, latest);
   return (
     <>
       {!settings.light && (

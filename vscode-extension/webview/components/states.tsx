@@ -26,17 +26,14 @@ export function Loading(): ReactNode {
           </div>
         ))}
       </div>
-      <div className="grid-main">
-        <LoadingGroups light={false} />
-        <Box area="feed" height="h-[560px]" />
-      </div>
+      <div className="grid-main"><LoadingMain light={false} /></div>
     </div>
   );
 }
 
-/** In the place of the charts and the lists beside them. */
-export function LoadingGroups({ light }: { readonly light: boolean }): ReactNode {
-  return [...(light ? [] : ['cost', 'pie', 'tiers']), 'workflows', 'savings'].map((area) => <Box key={area} area={area} height="h-[200px]" />);
+/** In the place of the charts and the lists. */
+export function LoadingMain({ light }: { readonly light: boolean }): ReactNode {
+  return [...(light ? [] : ['cost', 'pie', 'tiers']), 'workflows', 'savings', 'feed'].map((area) => <Box key={area} area={area} height={area === 'feed' ? 'h-[560px]' : 'h-[200px]'} />);
 }
 
 function Box({ area, height }: { readonly area: string; readonly height: string }): ReactNode {

@@ -28,6 +28,7 @@ beforeEach(async () => {
   await mkdir(path.join(top, 'ws/.git'), { recursive: true });
   // As it is installed; what was built last is of no matter here.
   await mkdir(path.join(top, 'extension/dist'), { recursive: true });
+  await writeFile(path.join(top, 'extension/dist/first.js'), 'greet()');
   await writeFile(path.join(top, 'extension/dist/webview.js'), 'run()');
   await writeFile(path.join(top, 'extension/dist/webview.css'), 'main {}');
   fake.folders = [{ name: 'ws', uri: Uri.file(path.join(top, 'ws')) }];

@@ -7,7 +7,7 @@ import { FakeFrame, fake, reset, Uri } from './vscode';
 
 beforeEach(reset);
 
-const PARTS = { script: 'run("$&")', style: '@font-face { src: url("./icons.ttf?1") }' };
+const PARTS = { first: 'greet("$&")', program: 'run("$&")', style: '@font-face { src: url("./icons.ttf?1") }' };
 
 const page = (): string =>
   html(new FakeFrame().webview as unknown as vscode.Webview, Uri.file('/extension') as unknown as vscode.Uri, 'editor', PARTS);
@@ -36,14 +36,15 @@ test('each page has a nonce of its own', () => {
   expect(new Set(nonces).size).toBe(50);
 });
 
-test('there is one script and one style sheet, with the nonce, and no other style or handler in the text', () => {
+test('there is one script that runs, the program as text, and one style sheet, with the nonce, and no other style or handler in the text', () => {
   const text = page();
   expect(text.match(/<(script|style|link)[^>]*>/g)?.map((tag) => tag.replace(/nonce="[^"]+"/, 'nonce')))
-    .toEqual(['<style nonce>', '<script type="module" nonce data-elements="https://files.example/extension/dist/elements.js">']);
+    .toEqual(['<style nonce>', '<script nonce>', '<script type="text/plain" id="program" nonce data-elements="https://files.example/extension/dist/elements.js">']);
   expect(text).not.toMatch(/\sstyle=|\son\w+=/);
 });
 
-test('the script stands in the page as it was built', () => {
+test('first script and program stand in the page as they were built', () => {
+  expect(page()).toContain('>greet("$&")</script>');
   expect(page()).toContain('>run("$&")</script>');
 });
 
