@@ -1,5 +1,6 @@
 // Builds dist/: the host, its worker, the webview and its style sheet.  --watch, --dev (no minifying), --webview (only it)
 import { readdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import tailwind from '@tailwindcss/postcss';
 import esbuild from 'esbuild';
 import postcss from 'postcss';
@@ -31,6 +32,23 @@ const icons = {
   },
 };
 
+/** React comes as CommonJS, around which stands a function; and a function is read twice: for where it ends, and when it runs. A module is read once. */
+const reactAsModule = {
+  name: 'react-as-module',
+  setup(build) {
+    const code = createRequire(import.meta.url).resolve('react-dom/client').replace('client.js', 'cjs/react-dom-client.production.js');
+    build.onResolve({ filter: /^react-dom\/client$/ }, () => ({ path: code }));
+    build.onLoad({ filter: /react-dom-client\.production\.js$/ }, async () => {
+      const source = await readFile(code, 'utf8');
+      const needed = [];
+      const body = source.replace(/\brequire\("([^"]+)"\)/g, (_, name) => `needed${needed.push(name) - 1}`);
+      const names = [...source.matchAll(/^exports\.(\w+) = /gm)].map(([, name]) => name);
+      const imports = needed.map((name, index) => `import * as needed${index} from '${name}';`);
+      return { contents: `${imports.join('\n')}\nconst exports = {};\n${body}\nexport const { ${names.join(', ')} } = exports;` };
+    });
+  },
+};
+
 const common = { bundle: true, minify: !dev, sourcemap: dev ? 'linked' : false, logLevel: 'warning', legalComments: 'none' };
 const host = {
   ...common,
@@ -52,7 +70,7 @@ const page = {
   sourcemap: dev ? 'inline' : false,
 };
 // A module needs no function around all of it, which a browser that somebody watches reads again for each Error that React makes.
-const webview = { ...page, format: 'esm', entryPoints: { webview: 'webview/main.tsx' }, loader: { '.ttf': 'copy' }, assetNames: '[name]', plugins: [tailwindcss, icons] };
+const webview = { ...page, format: 'esm', entryPoints: { webview: 'webview/main.tsx' }, loader: { '.ttf': 'copy' }, assetNames: '[name]', plugins: [tailwindcss, icons, ...(dev ? [] : [reactAsModule])] };
 const beside = { ...page, entryPoints: { first: 'webview/first.ts', elements: 'webview/elements.ts' } };
 
 const wanted = [...(has('--webview') ? [] : [host]), webview, beside];
