@@ -13,6 +13,8 @@ const THREADS = 2;
 /** Less than this is read before two workers have compiled what they run. */
 export const BIG = 128 * 1024 * 1024;
 const RANGE = 16 * 1024 * 1024;
+/** This thread reads so much itself, once: what it runs is compiled then, and not when the first new line comes. */
+const LEFT = 4 * 1024 * 1024;
 
 export interface Part {
   readonly skipped: number;
@@ -29,6 +31,7 @@ export interface Source {
 /** Reads ranges of segments into tables. */
 export class Reader {
   private readonly pool: Pool | null;
+  private isWarm = false;
 
   /** `bytes`: how much there is to read in all. `progress` is told how much was. */
   constructor(workerFile: string | null, bytes: number, private readonly progress: (bytes: number) => void, big = BIG) {
@@ -36,18 +39,26 @@ export class Reader {
   }
 
   async read(source: Source, from: number, until: number): Promise<Part> {
-    if (this.pool && until - from >= RANGE) {
-      try {
-        return await this.together(this.pool, source, from, until);
-      } catch {
-        // Without threads it takes longer, and that is all: nothing was added yet.
-      }
-    }
-    return this.alone(source, from, until);
+    const most = this.pool && until - from >= RANGE ? await this.mostOf(this.pool, source, from, until) : { skipped: 0, offset: from };
+    const rest = await this.alone(source, most.offset, until);
+    return { skipped: most.skipped + rest.skipped, offset: rest.offset };
   }
 
   async close(): Promise<void> {
     await this.pool?.close();
+  }
+
+  /** What the workers read of it: all, or nothing. */
+  private async mostOf(pool: Pool, source: Source, from: number, until: number): Promise<Part> {
+    try {
+      const left = this.isWarm ? -1 : await lineEnd(source.file, until - LEFT, until);
+      const most = await this.together(pool, source, from, left < 0 ? until : left);
+      this.isWarm = true;
+      return most;
+    } catch {
+      // Without threads it takes longer, and that is all: nothing was added yet.
+      return { skipped: 0, offset: from };
+    }
   }
 
   private async alone({ file, table }: Source, from: number, until: number): Promise<Part> {
