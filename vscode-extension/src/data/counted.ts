@@ -21,6 +21,8 @@ interface Entry {
 
 /** By snapshot, the one that was made last at the end; nothing outlives its snapshot. */
 const entries = new WeakMap<Snapshot, Entry[]>();
+/** How many calls the latest filters by text show: the list asks for what the figures have just found. */
+const sought = new WeakMap<Snapshot, Map<string, number>>();
 
 export class Counted {
   constructor(private readonly entry: Entry, private readonly filter: Filter) {}
@@ -51,14 +53,19 @@ export class Counted {
 
 export function countedIn(snapshot: Snapshot, period: Period, parts: readonly Period[], filters: Filters, includeTests: boolean): Counted {
   const filter = new Filter(snapshot.dictionary, period, filters, includeTests);
-  if (!filter.isByName) return new Counted(made(snapshot, period, parts, filter, includeTests), filter);
+  if (!filter.isByName) {
+    const counted = new Counted(made(snapshot, period, parts, filter, includeTests), filter);
+    sought.set(snapshot, new Map([...(sought.get(snapshot) ?? []), [filter.name, counted.totals().calls] as const].slice(-KEPT)));
+    return counted;
+  }
   const known = entries.get(snapshot)?.find((one) => isOf(one, period, includeTests) && areSame(one.parts, parts));
   return new Counted(known ?? kept(snapshot, period, parts, includeTests), filter);
 }
 
 /** How many calls a filter shows; null where only a walk through the rows can tell, or nothing was counted yet. */
 export function callsShown(snapshot: Snapshot, filter: Filter, includeTests: boolean): number | null {
-  const known = filter.isByName ? entries.get(snapshot)?.find((one) => isOf(one, filter.period, includeTests)) : undefined;
+  if (!filter.isByName) return sought.get(snapshot)?.get(filter.name) ?? null;
+  const known = entries.get(snapshot)?.find((one) => isOf(one, filter.period, includeTests));
   return known ? new Counted(known, filter).totals().calls : null;
 }
 

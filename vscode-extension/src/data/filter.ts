@@ -19,8 +19,12 @@ export class Filter {
   private readonly series: Uint8Array;
   private readonly who: Uint8Array | null;
 
+  /** Of the same dictionary: filters of one name let the same rows through. */
+  readonly name: string;
+
   /** Rows of chunks that the dictionary did not have yet need another. */
   constructor(dictionary: Dictionary, readonly period: Period, filters: Filters, includeTests: boolean) {
+    this.name = JSON.stringify([period.since, period.until, filters, includeTests]);
     this.never = Flag.duplicate | (includeTests ? 0 : Flag.test);
     const allowed = (outcome: Outcome): boolean => filters.outcomes.length === 0 || filters.outcomes.includes(outcome);
     this.outcomes = [allowed('ok'), allowed('error'), allowed('cancelled')];

@@ -81,7 +81,7 @@ describe('filters', () => {
 
 describe('what was counted for one filter', () => {
   const ranges: Range[] = [{ name: 'today' }, { name: '7d' }, { name: 'all' }, { name: 'custom', from: '2026-11-22', to: '2026-11-22' }];
-  const filters: Partial<Filters>[] = [{}, { providers: ['openai'] }, { workflows: ['review'], outcomes: ['ok'] }, { tiers: ['none such'] }, { outcomes: ['cancelled'], text: 'triage' }];
+  const filters: Partial<Filters>[] = [{}, { providers: ['openai'] }, { workflows: ['review'], outcomes: ['ok'] }, { tiers: ['none such'] }, { outcomes: ['cancelled'], text: 'triage' }, { text: 'ann' }];
 
   test('serves others, and other parts, as if each had been asked first', async () => {
     for (const range of ranges) {
