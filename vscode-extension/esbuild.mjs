@@ -1,5 +1,5 @@
 // Builds dist/: the host, its worker, the webview and its style sheet.  --watch, --dev (no minifying), --webview (only it)
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import tailwind from '@tailwindcss/postcss';
 import esbuild from 'esbuild';
@@ -77,6 +77,8 @@ const wanted = [...(has('--webview') ? [] : [host]), webview, beside];
 if (has('--watch')) {
   for (const options of wanted) await (await esbuild.context(options)).watch();
 } else {
+  // What an earlier version built would be packaged, too.
+  if (!has('--webview')) await rm('dist', { recursive: true, force: true });
   await Promise.all(wanted.map((options) => esbuild.build(options)));
   // The host puts them into the text of its page, where these would end them.
   for (const name of ['dist/first.js', 'dist/webview.js', 'dist/webview.css']) {
