@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -67,21 +68,28 @@ def test_what_a_backend_did_not_take_in_time_is_delivered_when_it_recovers(recei
 
 def test_flush_is_true_while_other_threads_go_on(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1000000")  # two threads that do nothing else would overrun it
-    stop = threading.Event()
 
     def work() -> None:
-        while not stop.is_set():
+        # Not without end: a flush goes on until the queue is empty, and a slow machine would never get there.
+        for _ in range(500):
             call()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that a flush falls between any two steps of a call
     try:
-        assert [flush(60) for _ in range(20)] == [True] * 20
-    finally:
-        stop.set()
+        for thread in threads:
+            thread.start()
+        flushed = [flush(60)]
+        while any(thread.is_alive() for thread in threads):
+            flushed.append(flush(60))
         for thread in threads:
             thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert flushed == [True] * len(flushed)
+    assert flush(60)
+    assert len(receiver.spans) == 1000
 
 
 def test_spans_that_the_queue_could_not_hold_are_told_once(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

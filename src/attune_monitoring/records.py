@@ -535,6 +535,8 @@ _RUN_OLD = WorkflowRunRecord.__struct_fields__[: -len(_RUN_NEW) - 1]
 _RUN_ADDED = frozenset({"trigger", "project"})
 """What some earlier writers put at the top of a run."""
 
+# Read with the module, by one thread: two that ask msgspec for a new type at once can crash the process.
+_ready = [msgspec.json.Decoder(known) for known in (LLMCallRecord, WorkflowRunRecord)]
 _encode = msgspec.json.Encoder().encode
 _values_of = msgspec.structs.astuple
 _INFINITE = math.inf

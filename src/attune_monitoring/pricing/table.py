@@ -254,10 +254,14 @@ def _cell(value: Any) -> float | list[float] | None:
     return [float(value.base), *(float(x) for tier in tiers for x in (tier.start, tier.price))]
 
 
+# Made with the module, by one thread: two that ask msgspec for a new type's decoder at once can crash the process.
+_decoder = msgspec.json.Decoder(Table)
+
+
 @cache
 def load() -> Table:
     """The bundled table; read from the package's data on first use only."""
-    return msgspec.json.decode(_TABLE.read_bytes(), type=Table)
+    return _decoder.decode(_TABLE.read_bytes())
 
 
 @lru_cache(maxsize=1024)
